@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
@@ -27,12 +27,9 @@ from benchmarks.window_hand import in_event_loop, let_pass, until
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_xrf import io
-from napari_xrf.core.energy_axis import EnergyAxis
-from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.plugin.layers.cubes import cube_layer
-from napari_xrf.plugin.layers.layer_data import is_adding
-from napari_xrf.plugin.window import open_dock
+# The plugin is loaded where it is used: for a user the first file does.
+if TYPE_CHECKING:
+    from napari_xrf.core.spectral_cube import SpectralCube
 
 _BEAT_MS = 5
 _HAND = 0.1  # seconds between what a hand does
@@ -80,32 +77,43 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="a map to open instead of a synthetic one")
     parser.add_argument("--side", type=int, default=500, help="pixels of a side of the synthetic map")
     parser.add_argument("--channels", type=int, default=4096)
+    parser.add_argument("--write", type=Path, help="only write the synthetic map")
     parser.add_argument("--scatter", action="store_true", help="only scatter plots of a million pixels")
     parser.add_argument("--plain", action="store_true", help="only napari, without the plugin")
     given = parser.parse_args()
+    if given.write:
+        write_map(given.write, given.side, given.channels)
+        return
     if given.scatter:
         walk(SCATTER)
         return
     if given.plain:
         walk(plain_stages(synthetic_map(given.side, given.channels)))
         return
-    print("napari without the plugin", flush=True)
+    again = (sys.executable, "-m", "benchmarks.window_gaps")
     size = ("--side", str(given.side), "--channels", str(given.channels))
-    subprocess.run((sys.executable, "-m", "benchmarks.window_gaps", "--plain", *size), check=True)
+    print("napari without the plugin", flush=True)
+    subprocess.run((*again, "--plain", *size), check=True)
     print("with the plugin", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        path = given.file or write_map(Path(folder) / "large.h5", given.side, given.channels)
+        path = given.file or Path(folder) / "large.h5"
+        if given.file is None:
+            subprocess.run((*again, "--write", str(path), *size), check=True)
         walk({**stages_of(path), **SCATTER})
 
 
-def write_map(path: Path, side: int, channels: int) -> Path:
+def write_map(path: Path, side: int, channels: int) -> None:
     """Write a synthetic map."""
+    from napari_xrf import io
+
     io.write_cube(path, synthetic_map(side, channels))
-    return path
 
 
 def synthetic_map(side: int, channels: int) -> SpectralCube:
     """Return a map of four phases with peaks of five elements."""
+    from napari_xrf.core.energy_axis import EnergyAxis
+    from napari_xrf.core.spectral_cube import SpectralCube
+
     generator = np.random.default_rng(0)
     axis = EnergyAxis(-0.2, 41.16 / channels, channels)
     energies = axis.energies
@@ -159,6 +167,8 @@ def open_map(viewer: Any, path: Path) -> None:
     until(lambda: any(name.startswith("Spectrum") for name in viewer.window.dock_widgets))
     dock = spectrum_dock(viewer)
     until(lambda: dock.plot.curves() and isinstance(getattr(dock.maps.cube(), "counts", None), np.ndarray))
+    from napari_xrf.plugin.layers.layer_data import is_adding
+
     until(lambda: not is_adding())
     let_pass(0.5)
 
@@ -230,6 +240,8 @@ def plain_stages(cube: SpectralCube) -> dict[str, Callable[[Any], None]]:
 
 def add_plain(viewer: Any, cube: SpectralCube) -> None:
     """Add a map's counts, show some energies of them, and what is written on the canvas."""
+    from napari_xrf.plugin.layers.cubes import cube_layer
+
     data, keywords, _ = cube_layer(cube)
     overlays = viewer.canvas.overlays
     for do in (
@@ -281,8 +293,11 @@ def add_million(viewer: Any) -> None:
     """Add two maps of a million pixels, and napari's first labels, for which it takes a second."""
     generator = np.random.default_rng(0)
     for name in ("Fe K", "Ca K"):
-        viewer.add_image(generator.gamma(2.0, 50.0, (1000, 1000)), name=name, metadata={"xrf_family": name})
-    viewer.add_labels(np.ones((1000, 1000), dtype=np.uint8), colormap={1: "red", None: "black"})
+        values = generator.gamma(2.0, 50.0, (1000, 1000))
+        viewer.add_image(values, name=name, metadata={"xrf_family": name}, units=("um", "um"))
+        let_pass(_HAND)
+    labels = np.ones((1000, 1000), dtype=np.uint8)
+    viewer.add_labels(labels, colormap={1: "red", None: "black"}, units=("um", "um"))
     let_pass(1)
 
 
@@ -320,6 +335,8 @@ SCATTER: dict[str, Callable[[Any], None]] = {
 
 
 def spectrum_dock(viewer: Any) -> Any:
+    from napari_xrf.plugin.window import open_dock
+
     return open_dock(viewer, "Spectrum")
 
 

@@ -14,8 +14,6 @@ from qtpy.QtCore import QPoint, QPointF, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMenu, QMenuBar, QScrollArea, QTableWidget, QWidget
 
-from napari_xrf.plugin.layers.layer_data import is_adding
-
 _KEPT_COLORS = 150
 LEFT = Qt.MouseButton.LeftButton
 Place = QPoint | tuple[float, float] | None
@@ -81,6 +79,8 @@ def popup() -> QMenu:
 
 def finish(widget: Any) -> None:
     """Wait for a dock's job, and for the layers that it adds."""
+    from napari_xrf.plugin.layers.layer_data import is_adding
+
     until(lambda: widget.job_bar.job is None and not is_adding())
     let_pass(0.2)
 

@@ -152,7 +152,7 @@ class Tour:
         names = [curve.name for curve in self.spectrum.plot.curves()]
         assert names[-2:] == ["Fit", "Continuum of the fit"]
         assert self.spectrum.plot.residual.isVisible()
-        assert self.spectrum.plot.artefacts()
+        assert self.spectrum.plot.markers.artefacts()
         self.picture("fit_drawn")
         click(self.spectrum.show_fit)
         click(self.spectrum.show_artefacts)

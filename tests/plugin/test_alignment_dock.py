@@ -82,3 +82,34 @@ def test_what_is_laid_on_a_map_is_copied_as_python(make_napari_viewer, qtbot, tm
     dock.undo.click()  # where the picture lies now, no points tell
     dock.resample.click()
     assert not script_of([viewer.layers[f"{made.name} [1]"]])
+
+
+def test_a_picture_in_other_units_is_laid_there_in_the_map_s(make_napari_viewer, cube):
+    from napari_xrf.plugin.docks.alignment import AlignmentDock
+    from napari_xrf.plugin.layers.cubes import cube_layers
+
+    viewer = make_napari_viewer()
+    target = viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
+    drawn = np.random.default_rng(0).random((60, 80))
+    # Twice as fine as the map, and of its size: it lies on it as it is, and in its place in nm.
+    size = np.array(target.scale[-2:]) / 2
+    picture = viewer.add_image(
+        drawn, name="picture", scale=1e3 * size, translate=(1e3, 2e3), units=("nm", "nm"),
+        affine=[[1, 0, 5e3], [0, 1, 6e3], [0, 0, 1]],
+    )  # fmt: skip
+    dock = AlignmentDock(viewer)
+    dock.picture.choose(picture)
+    assert str(picture.units[0]) == "nanometer"
+    dock.mark_picture.click()
+    assert picture.units[-2:] == target.units[-2:]
+    assert np.allclose(picture.scale, size)
+    assert np.allclose(picture.translate, (1, 2))
+    assert np.allclose(np.asarray(picture.affine.affine_matrix)[:2, 2], (5, 6))
+    viewer.layers.selection.active.add(np.array([[0, 0], [20, 10], [40, 44]], dtype=float))
+    dock.mark_map.click()
+    viewer.layers.selection.active.add(np.array([[0, 0], [10, 5], [20, 22]], dtype=float))
+    dock.run.click()
+    corner = np.asarray(picture.affine.affine_matrix) @ [1, 2, 1]
+    assert np.allclose(corner[:2], target.translate[-2:])
+    assert viewer.layers.extent.units is not None
+    dock.close()

@@ -908,14 +908,23 @@ def test_names_of_lines_lie_not_over_each_other_in_a_low_plot(viewer, qtbot):
     widget.plot.plot.resize(460, 400)
     widget.set_elements("K, Ca, Mn, Fe, Rb, Ta L")
     widget.plot.plot.resize(460, 200)
-    places = [text.scenePos() for text, _ in widget.plot.markers._texts if text.isVisible()]
-    assert len(places) > 6
-    for number, one in enumerate(places):
-        for other in places[:number]:
-            assert abs(one.x() - other.x()) > 40 or abs(one.y() - other.y()) > 12
     markers = widget.plot.markers
-    lowest = min(text.pos().y() for text, _ in markers._texts if text.isVisible())
-    assert max(stem.yData.max() for stem, _ in markers._stems) < lowest  # no name is crossed out
+    assert len(markers.written.shown()) > 6
+    lowest = min(text.pos().y() for text in markers.written.shown())
+    assert max(stem.yData.max() for stem, _ in markers.stems) < lowest  # no name is crossed out
+    widget.show_artefacts.setChecked(True)
+    widget.show_max.setChecked(True)  # the legend grows
+    for height in (120, 160, 200):
+        widget.plot.plot.resize(460, height)
+        shown = markers.written.shown()
+        assert shown
+        boxes = [text.mapRectToScene(text.boundingRect()).adjusted(4, 4, -4, -4) for text in shown]
+        boxes.append(widget.plot.legend.mapRectToScene(widget.plot.legend.rect()))
+        whole = widget.plot.plot.getViewBox().sceneBoundingRect().adjusted(-1, -1, 1, 1)
+        for number, one in enumerate(boxes):
+            assert whole.left() <= one.left()
+            assert one.right() <= whole.right()
+            assert not any(one.intersects(other) for other in boxes[:number])
 
 
 def test_marks_are_darker_on_a_light_background(viewer, qtbot):
@@ -923,7 +932,7 @@ def test_marks_are_darker_on_a_light_background(viewer, qtbot):
     widget.set_elements("Fe, Ca, K, Si")  # the fourth is yellow
 
     def lightness():
-        return [stem.opts["pen"].color().lightness() for stem, _ in widget.plot.markers._stems]
+        return [stem.opts["pen"].color().lightness() for stem, _ in widget.plot.markers.stems]
 
     dark = lightness()
     widget.plot.set_colors("#ffffff", "#000000")

@@ -17,7 +17,7 @@ from napari_xrf.io.own.element_map_files import write_element_maps
 from napari_xrf.plugin.layers import opening
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from
 from napari_xrf.plugin.layers.layer_data import call_in_turns, is_adding
-from napari_xrf.plugin.layers.opening import opening_layer
+from napari_xrf.plugin.layers.opening import NOTHING_TO_ADD, Opening, open_behind
 from two_phase_maps import two_phase_cube
 
 pytestmark = pytest.mark.gui
@@ -141,13 +141,21 @@ def test_removing_what_stands_for_a_file_stops_reading_it(make_napari_viewer, qt
     from threading import Event
 
     qtbot_pause = Event()
-    data, keywords, _ = opening_layer("Opening", read)
-    layer = viewer.add_image(data, **keywords)
+    assert open_behind([Opening("Opening", read)]) is NOTHING_TO_ADD  # it comes in a turn of its own
+    assert len(viewer.layers) == 0
     qtbot.waitUntil(lambda: len(steps) > 5, timeout=10_000)
-    viewer.layers.remove(layer)
+    viewer.layers.clear()
     qtbot.waitUntil(lambda: not viewer.canvas.overlays.text.visible, timeout=10_000)
     assert len(steps) < 2000
     assert len(viewer.layers) == 0
+
+
+def test_of_two_windows_the_one_that_asked_gets_the_file(make_napari_viewer, qtbot, file):
+    asking, other = make_napari_viewer(), make_napari_viewer()
+    from_the_menu(asking, file)
+    qtbot.waitUntil(lambda: len(maps(asking)) == 1, timeout=60_000)
+    qtbot.waitUntil(lambda: not is_adding(), timeout=60_000)
+    assert len(other.layers) == 0
 
 
 def test_a_single_spectrum_opens_as_a_plot(make_napari_viewer, qtbot, tmp_path):

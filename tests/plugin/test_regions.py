@@ -1,5 +1,7 @@
 """Regions: which pixels shapes cover, and their spectra."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,18 +10,23 @@ from napari.components import ViewerModel
 from napari.layers import Layer, Shapes
 from skimage.draw import polygon2mask
 
+from napari_xrf.core.colors import are_alike
 from napari_xrf.core.cube_spectra import TILE, summarize
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.io.own.region_files import shape_mask
+from napari_xrf.plugin.layers.colors import CURVE_COLORS, region_color
 from napari_xrf.plugin.layers.cubes import cube_layers
+from napari_xrf.plugin.layers.labels import label_layer
+from napari_xrf.plugin.layers.layer_data import fit_view
 from napari_xrf.plugin.layers.regions import (
     add_region_layer,
     pixel_under,
-    region_color,
     region_name,
     region_outline,
 )
+from napari_xrf.plugin.plots.curves import ClassSums, draw_curves
 from napari_xrf.plugin.plots.line_markers import marked_lines
 from two_phase_maps import two_phase_cube
 
@@ -82,8 +89,27 @@ def test_a_region_lies_in_register_whatever_its_layers_scale():
 def test_the_pixel_under_the_cursor():
     cube, _ = two_phase_cube()
     layer = Layer.create(*cube_layers(cube)[-1])
-    assert pixel_under((6.4, 21.0, 37.0), layer, cube.map_shape) == (2, 3)
-    assert pixel_under((6.4, -21.0, 37.0), layer, cube.map_shape) is None
+    viewer = ViewerModel()
+    viewer.add_layer(layer)
+    assert pixel_under(viewer, (6.4, 21.0, 37.0), layer, cube.map_shape) == (2, 3)
+    assert pixel_under(viewer, (6.4, -21.0, 37.0), layer, cube.map_shape) is None
+    viewer.add_image(np.zeros((9, 9)), units=("nm", "nm"))  # the units of the viewer's world, from now on
+    assert pixel_under(viewer, (6.4, 21e3, 37e3), layer, cube.map_shape) == (2, 3)
+
+
+def test_regions_in_other_units_lie_where_they_are_seen():
+    cube, _ = two_phase_cube()
+    viewer = ViewerModel()
+    layer = viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
+    size = np.array(layer.scale[-2:]) / 1000
+    drawn = Shapes([[[1, 2], [5, 9]]], shape_type="line", scale=size, units=("mm", "mm"))
+    assert np.allclose(region_outline(drawn, 0, layer), [[1, 2], [5, 9]])
+    fit_view(viewer, [layer])
+    seen = viewer.scene.camera.center, viewer.scene.camera.zoom
+    viewer.add_image(np.zeros((9, 9)), units=("nm", "nm"), visible=False)
+    fit_view(viewer, [layer])
+    assert np.allclose(viewer.scene.camera.center, 1000 * np.array(seen[0]))
+    assert np.isclose(viewer.scene.camera.zoom, seen[1] / 1000)
 
 
 @settings(max_examples=30, deadline=None)
@@ -126,6 +152,36 @@ def test_new_regions_get_colours_of_their_own():
     assert again[:3] == [colors[0], colors[2], colors[3]]
     assert len(set(again)) == 4
     assert region_name(layer.name, layer.features, 0) == "Region 1"
+
+
+def test_a_region_has_no_colour_of_a_class_and_no_other_curve():
+    viewer = ViewerModel()
+    cube, _ = two_phase_cube()
+    map_layer = viewer.add_layer(Layer.create(*cube_layers(cube)[-1]))
+    labels = np.ones(cube.map_shape, dtype=np.uint8)
+    classes = (LabelClass(1, "plagioclase", color="#6fb7e9"), LabelClass(2, "gold", color="#ffd700"))
+    viewer.add_layer(Layer.create(*label_layer(LabelMap(labels, classes))))
+    layer = add_region_layer(viewer, map_layer)
+    for offset in range(12):  # more than there are of the first choice
+        layer.add_rectangles(np.array([[0, offset], [5, offset + 3]]))
+    colors = [region_color(layer, index) for index in range(12)]
+    drawn = [*colors, *(entry.color for entry in classes), *CURVE_COLORS]
+    assert not any(are_alike(one, other) for one, other in combinations(drawn, 2))
+
+
+def test_curves_of_one_colour_are_told_apart_by_their_lines():
+    cube, _ = two_phase_cube()
+    labels = np.ones(cube.map_shape, dtype=np.uint8)
+    labels[:, 3:] = 2
+    labels[:, 9:] = 3
+    colors = ("#6fb7e9", "#6fb8e9", "#ffd700")
+    classes = tuple(LabelClass(at, f"class {at}", color=color) for at, color in enumerate(colors, 1))
+    sums = {at: cube.counts[labels == at].sum(axis=0) for at in (1, 2, 3)}
+    curves = draw_curves(summarize(cube), classes=ClassSums(LabelMap(labels, classes), sums))
+    dotted = {curve.name: curve.dotted for curve in curves}
+    assert dotted["class 1"] != dotted["class 2"]
+    assert not dotted["class 3"]
+    assert not dotted["Mean"]
 
 
 def test_elements_are_read_from_text():

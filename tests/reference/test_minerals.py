@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
+from napari_xrf.core.colors import spread_color
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.reference.minerals import (
     Mineral,
@@ -10,7 +11,6 @@ from napari_xrf.reference.minerals import (
     merge_libraries,
     minerals_of_set,
     select_minerals,
-    spread_color,
 )
 from napari_xrf.reference.pigments import load_pigments
 from napari_xrf.reference.tables import read_table, select, shipped

@@ -80,7 +80,8 @@ def add_file(viewer: napari.viewer.Viewer, path: Path, **options: Any) -> None:
 
     ``options``: as :func:`napari_xrf.plugin.readers.read_layers` takes them.
     """
-    from napari_xrf.plugin.readers import NOTHING_TO_ADD, read_paths
+    from napari_xrf.plugin.layers.opening import NOTHING_TO_ADD
+    from napari_xrf.plugin.readers import read_paths
 
     with errors_told():
         layers = read_paths(str(path), **options)

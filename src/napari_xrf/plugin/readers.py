@@ -13,16 +13,14 @@ from napari_xrf.io.own.region_files import SUFFIX as REGION_SUFFIX
 from napari_xrf.io.own.region_files import read_regions
 from napari_xrf.plugin.layers.cubes import TRUTH_KEY, cube_layers
 from napari_xrf.plugin.layers.element_maps import element_map_layers
-from napari_xrf.plugin.layers.layer_data import LayerData
-from napari_xrf.plugin.layers.opening import event_loop_runs, opening_layer
+from napari_xrf.plugin.layers.layer_data import LayerData, event_loop_runs
+from napari_xrf.plugin.layers.opening import NOTHING_TO_ADD, Opening, open_behind
 from napari_xrf.plugin.layers.regions import region_layer
 from napari_xrf.plugin.layers.script import made_by, written
 from napari_xrf.plugin.notices import tell_error, warn
 
 Paths = str | Sequence[str]
 Reader = Callable[[Paths], list[Any]]
-
-NOTHING_TO_ADD: list[Any] = [(None,)]
 
 _LABEL_ENDINGS = (".labels.tif", ".labels.tiff", ".labels.csv", ".labels.h5", ".tif", ".tiff", ".csv", ".h5")
 
@@ -52,7 +50,7 @@ def read_paths(path: Paths, **options: Any) -> list[Any]:
     files = [Path(path)] if isinstance(path, str | Path) else [Path(each) for each in path]
     if not event_loop_runs():
         return [layer for file in files for layer in read_layers(file, **options)] or NOTHING_TO_ADD
-    opening: list[Any] = []
+    openings = []
     for file in files:
         try:
             asked = _asked(file)
@@ -62,8 +60,8 @@ def read_paths(path: Paths, **options: Any) -> list[Any]:
             tell_error(error)
             continue
         work = partial(read_layers, file, loaded=True, **options | asked)
-        opening.append(opening_layer(f"Opening {file.name}", work))
-    return opening or NOTHING_TO_ADD
+        openings.append(Opening(f"Opening {file.name}", work))
+    return open_behind(openings)
 
 
 def read_layers(

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.plugin.layers.layer_data import LayerData
-from napari_xrf.plugin.layers.opening import event_loop_runs, opening_layer
+from napari_xrf.plugin.layers.layer_data import LayerData, event_loop_runs
+from napari_xrf.plugin.layers.opening import Opening, open_behind
 
 if TYPE_CHECKING:
     from napari_xrf.synthesis.recipes import Synthetic
@@ -53,7 +53,7 @@ def gem_phantom() -> list[LayerData]:
 
 
 def _sample(title: str, make: Callable[..., list[LayerData]]) -> list[LayerData]:
-    return [opening_layer(title, make)] if event_loop_runs() else make()
+    return open_behind([Opening(title, make)]) if event_loop_runs() else make()
 
 
 def _minerals(

@@ -1,12 +1,12 @@
 """The mineral library: names, formulas, ranges of composition, densities and colours."""
 
-import colorsys
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from napari_xrf.core.colors import spread_color
 from napari_xrf.core.errors import FileError, InvalidInput, check_name
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, check_color, group_name, members_of
 from napari_xrf.reference.formulas import mass_fractions
@@ -18,7 +18,6 @@ from napari_xrf.reference.tables import density_of, read_table, select, shipped
 REQUIRED_COLUMNS = ("name", "formula", "density")
 METAL = "metal"  # group of what networks know beside the library
 
-_GOLDEN_RATIO = 0.6180339887498949
 _TAKEN = (UNKNOWN_NAME, "not measured", "auto")
 
 
@@ -188,14 +187,6 @@ def merge_libraries(library: Iterable[Mineral], added: Iterable[Mineral]) -> tup
     merged = {mineral.name.casefold(): mineral for mineral in library}
     merged.update({mineral.name.casefold(): mineral for mineral in added})
     return tuple(merged.values())
-
-
-def spread_color(index: int) -> str:
-    """Return the ``index``-th of a row of colours of well-spread hues, ``"#rrggbb"``."""
-    hue = (0.13 + index * _GOLDEN_RATIO) % 1.0
-    value = (0.95, 0.75, 0.55)[index % 3]
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.65, value)
-    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
 
 
 @cache

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.colors import spread_color
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap, members_of
 from napari_xrf.io.own.tables import write_rows
 from napari_xrf.minerals.labels.grains import class_places
-from napari_xrf.reference.minerals import spread_color
 
 SAME, ALLOWED, UNNAMED, DIFFERENT = 1, 2, 3, 4
 _KINDS = (

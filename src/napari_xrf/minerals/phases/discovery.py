@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.abundances import Abundances
+from napari_xrf.core.colors import spread_color
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_LABEL, UNKNOWN_NAME, LabelClass, LabelMap, number_by_area
@@ -36,7 +37,7 @@ from napari_xrf.minerals.phases.mixtures import (
 )
 from napari_xrf.minerals.phases.nearest import Nearest, nearest_minerals
 from napari_xrf.minerals.search import MineralSearch, search_minerals
-from napari_xrf.reference.minerals import Mineral, spread_color
+from napari_xrf.reference.minerals import Mineral
 
 MOST_PHASES = 60
 METHOD = "phases"

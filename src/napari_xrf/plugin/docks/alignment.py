@@ -17,7 +17,7 @@ from napari_xrf.plugin.forms.parts import button, row, wrapped
 from napari_xrf.plugin.forms.tables import Table, number_text
 from napari_xrf.plugin.layers.cubes import holds_cube
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
-from napari_xrf.plugin.layers.layer_data import add_layers, fit_view, kind_of, map_layer
+from napari_xrf.plugin.layers.layer_data import add_layers, fit_view, kind_of, map_layer, take_units
 from napari_xrf.plugin.layers.opening import OPENING_KEY
 from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.notices import errors_told
@@ -84,10 +84,7 @@ class AlignmentDock(Dock):
         """Show one of the two, with its points, ready for the next."""
         if layer is None:
             return
-        target = self.maps.layer()
-        units = tuple(str(unit) for unit in (layer if target is None else target).units[-2:])
-        if self.picture.layer() is not None:  # napari ignores those of all layers where one has others
-            self.picture.layer().units = units
+        self._share_units()
         marks = self._marks(layer)
         if marks is None:
             marks = self.viewer.add_points(
@@ -100,7 +97,7 @@ class AlignmentDock(Dock):
                 scale=tuple(layer.scale[-2:]),
                 translate=tuple(layer.translate[-2:]),
                 affine=_affine(layer),
-                units=units,
+                units=tuple(str(unit) for unit in layer.units[-2:]),
                 metadata={_POINTS_KEY: layer},
             )
             marks.events.data.connect(partial(_number, marks))
@@ -124,6 +121,7 @@ class AlignmentDock(Dock):
 
     def _align(self) -> None:
         with errors_told():
+            self._share_units()
             found, layer, target = self._alignment(), self.picture.layer(), self.maps.layer()
             self._before.append((layer, _affine(layer)))
             points = (self.points(layer).round(3).tolist(), self.points(target).round(3).tolist())
@@ -154,6 +152,7 @@ class AlignmentDock(Dock):
                 each.affine = matrix
 
     def _resample(self) -> None:
+        self._share_units()
         picture, target = self.picture.layer(), self.maps.layer()
         to_picture = np.linalg.inv(_affine(picture) @ _to_world(picture))
         from_map = to_picture @ _affine(target) @ _to_world(target)
@@ -172,11 +171,18 @@ class AlignmentDock(Dock):
         add_layers(self.viewer, made, over=target)
 
     def _choose(self) -> None:
-        """Give a picture that has no units the map's: napari ignores, and warns of, those of all else."""
-        picture, target = self.picture.layer(), self.maps.layer()
-        if picture is not None and target is not None and set(map(str, picture.units)) == {"pixel"}:
-            picture.units = tuple(map(str, target.units[-2:]))
+        picture = self.picture.layer()
+        if picture is not None and set(map(str, picture.units)) == {"pixel"}:
+            self._share_units()  # napari ignores, and warns of, those of all else
         self._show()
+
+    def _share_units(self) -> None:
+        """Give the picture and its points the map's units, in which it is laid there."""
+        picture, target = self.picture.layer(), self.maps.layer()
+        if picture is not None and target is not None:
+            for each in (picture, self._marks(picture)):
+                if each is not None and each.units[-2:] != target.units[-2:]:
+                    take_units(each, target.units)
 
     def _show(self) -> None:
         pairs = [self.points(layer) for layer in (self.picture.layer(), self.maps.layer())]

@@ -295,7 +295,7 @@ class MineralsDock(Dock):
         layer = self.labels.layer()
         if self.why_pixel.isChecked() and layer is not None:
             self.why_pixel.setChecked(False)
-            pixel = pixel_under(event.position, layer, layer.data.shape)
+            pixel = pixel_under(self.viewer, event.position, layer, layer.data.shape)
             if pixel is not None:
                 self.explain(pixel)
 

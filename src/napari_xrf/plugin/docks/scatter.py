@@ -25,6 +25,7 @@ from napari_xrf.plugin.forms.layer_choice import LabelsChoice, LayerChoice
 from napari_xrf.plugin.forms.parts import button, row, tick_box, wrapped
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.jobs.job import Job
+from napari_xrf.plugin.layers.colors import REGION_COLORS, free_color
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import (
     LABEL_MAP_KEY,
@@ -32,9 +33,8 @@ from napari_xrf.plugin.layers.labels import (
     label_colormap,
     label_layer,
     label_map_of_layer,
-    spare_color,
 )
-from napari_xrf.plugin.layers.layer_data import add_layers, pixel_size_of_layer, with_keywords
+from napari_xrf.plugin.layers.layer_data import add_layers, call_in_turns, pixel_size_of_layer, with_keywords
 from napari_xrf.plugin.layers.script import (
     Step,
     map_written,
@@ -96,7 +96,10 @@ class ScatterDock(Dock):
             choice.chosen.connect(lambda _: self._plot())
             choice.edited.connect(self.throttled(self._plot, 200))
         self.labels.chosen.connect(lambda _: self._show_class())
-        self.labels.edited.connect(self.throttled(self._show_class, 200))
+        # Not while they are edited: points take as long.
+        self._soon = QTimer(self, singleShot=True, interval=_SETTLED_MS)
+        self._soon.timeout.connect(self._show_class)
+        self.labels.edited.connect(lambda: self._soon.isActive() or self._soon.start())
         self.plot.lassoed.connect(self._lasso)
         self.follow_theme(self.plot.set_colors)
         self.when_closed(self._stop)
@@ -151,7 +154,11 @@ class ScatterDock(Dock):
 
     def _lasso(self, loop: NDArray[np.float64]) -> None:
         if self._places is not None:
-            add = partial(self._add_looped, [choice.layer() for choice in self._choices()], loop)
+            maps = [choice.layer() for choice in self._choices()]
+
+            def add(inside: NDArray[np.bool_]) -> None:  # a layer takes its time
+                call_in_turns([self.while_open(lambda: self._add_looped(maps, loop, inside))])
+
             self.job_bar.run("Looking into the loop", pixels_inside, *self._places, loop, on_done=add)
 
     def _add_looped(self, maps: list[Any], loop: NDArray[np.float64], inside: NDArray[np.bool_]) -> None:
@@ -168,7 +175,7 @@ class ScatterDock(Dock):
         layer = next((layer for layer in reversed(known) if layer.data.shape == inside.shape), None)
         before = None if layer is None else label_map_of_layer(layer)
         label = 1 if before is None else max((entry.label for entry in before.classes), default=0) + 1
-        color, size = spare_color(label), pixel_size_of_layer(maps[0])
+        color, size = free_color(REGION_COLORS, self.viewer.layers), pixel_size_of_layer(maps[0])
         loops = with_region(before, name, inside, color, size)
         step = _step(layer, maps, loop, name, color, size)
         if layer is None:

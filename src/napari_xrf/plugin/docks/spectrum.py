@@ -283,7 +283,7 @@ class SpectrumDock(Dock):
         self._summary = self._expected = self._classes = None
         self._drop_fit()
         self.show_fit.setChecked(False)
-        self.plot.set_artefacts(())
+        self.plot.markers.show_artefacts(())
         self.job_bar.cancel()
         self.offer("")
         self.plot.readout.setText(" ")
@@ -368,7 +368,8 @@ class SpectrumDock(Dock):
         from napari_xrf.maps.identification.peak_candidates import detector_artefacts
 
         shown = self._summary if self.show_artefacts.isChecked() else None
-        self.plot.set_artefacts(() if shown is None else detector_artefacts(shown.total, shown.cube.energy))
+        found = () if shown is None else detector_artefacts(shown.total, shown.cube.energy)
+        self.plot.markers.show_artefacts(found)
 
     def _rescale(self) -> None:
         self.refresh()
@@ -507,7 +508,7 @@ class SpectrumDock(Dock):
         layer, cube = self.maps.layer(), self.maps.cube()
         if layer is None or cube is None or self._summary is None:
             return
-        pixel = pixel_under(self.viewer.cursor.position, layer, cube.map_shape)
+        pixel = pixel_under(self.viewer, self.viewer.cursor.position, layer, cube.map_shape)
         if pixel != self._pixel:
             self._pixel = pixel
             self.refresh()

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter
 
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.plugin.docks.dock import Dock
@@ -54,6 +54,20 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         """Choose a layer; one that does not fit changes nothing."""
         if layer in self._layers:
             self.setCurrentIndex(self._layers.index(layer))
+
+    def paintEvent(self, event: Any) -> None:
+        """Draw a name with its beginning and its end, where there is no room for all of it."""
+        if self.currentIndex() < 0:
+            super().paintEvent(event)
+            return
+        option, painter = QStyleOptionComboBox(), QStylePainter(self)
+        self.initStyleOption(option)
+        combo, field = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(combo, option, field, self).width()
+        middle = Qt.TextElideMode.ElideMiddle
+        option.currentText = self.fontMetrics().elidedText(option.currentText, middle, room)
+        painter.drawComplexControl(combo, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def _list(self, fitting: list[Any]) -> None:
         kept = self.layer()

@@ -1,16 +1,18 @@
 """Label maps as napari's Labels layers, and back, hand-drawn ones included."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.colors import are_alike, distinct_color, spread_color
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_LABEL, LabelClass, LabelMap
-from napari_xrf.minerals.labels.modal_table import ModalRow, modal_table
 from napari_xrf.plugin.layers.layer_data import (
     LayerData,
     add_layers,
@@ -19,7 +21,9 @@ from napari_xrf.plugin.layers.layer_data import (
     pixel_size_from,
     spatial_keywords,
 )
-from napari_xrf.reference.minerals import spread_color
+
+if TYPE_CHECKING:
+    from napari_xrf.minerals.labels.modal_table import ModalRow
 
 LABEL_MAP_KEY = "xrf_label_map"
 CLASSIFICATION_KEY = "xrf_classification"  # (cube, classification) that labels came from
@@ -86,11 +90,12 @@ def label_colormap(label_map: LabelMap) -> Any:
     highest = max((entry.label for entry in label_map.classes), default=0)
     given: dict[int | None, str] = {None: _OTHER_COLOR, NOT_MEASURED: "transparent"}
     spare = (*range(1, _SPARE_LABELS), *range(highest + 1, highest + _SPARE_LABELS))
-    taken = set(colors.values())
     for label in spare:
-        # Beside a class of the same colour it would seem to be one with it.
         color = spare_color(label)
-        given[label] = color if color not in taken else spare_color(label + highest + _SPARE_LABELS)
+        # Beside a class of nearly the same colour it would seem to be one with it.
+        alike = any(are_alike(color, other) for other in colors.values())
+        wanted = [spare_color(label + highest + _SPARE_LABELS)]
+        given[label] = distinct_color(wanted, colors.values()) if alike else color
     return DirectLabelColormap(color_dict=given | colors)
 
 
@@ -157,6 +162,8 @@ def label_map_of_layer(layer: Any) -> LabelMap:
 
 def modal_rows(layer: Any, label_map: LabelMap) -> tuple[ModalRow, ...]:
     """Return the modal table of a layer's label map; of what its pixels hold, while nothing was painted."""
+    from napari_xrf.minerals.labels.modal_table import modal_table  # with the library of minerals
+
     _, found = layer.metadata.get(CLASSIFICATION_KEY, (None, None))
     return modal_table(label_map, None if found is None else found.abundances_of(label_map))
 

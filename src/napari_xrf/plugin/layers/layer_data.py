@@ -4,7 +4,8 @@ Every layer gets its units from here: napari ignores the units of all layers as 
 """
 
 import gc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,7 @@ def add_layers(viewer: Any, layers: Iterable[LayerData], over: Any = None) -> li
     from napari.layers import Layer
 
     added = []
-    collects = gc.isenabled()
-    gc.disable()  # a layer's thousands of objects would start it, for 0.2 s, while the window waits
-    try:
+    with _without_collecting():
         for data in layers:
             layer = Layer.create(*(data if over is None else _on(data, over)))
             added.append(viewer.add_layer(layer))
@@ -35,10 +34,36 @@ def add_layers(viewer: Any, layers: Iterable[LayerData], over: Any = None) -> li
             if regions and REGION_KEY not in layer.metadata:
                 below = min(viewer.layers.index(other) for other in regions)
                 viewer.layers.move(len(viewer.layers) - 1, below)
-    finally:
-        if collects:
-            gc.enable()
     return added
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Leave Python's collector out, which a layer's thousands of objects would start, for 0.2 s.
+
+    It comes in a turn of its own, once the window has drawn the layer.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects and event_loop_runs():
+            from qtpy.QtCore import QTimer
+
+            QTimer.singleShot(TURN_MS, gc.enable)
+        elif collects:
+            gc.enable()
+
+
+def event_loop_runs() -> bool:
+    """Whether a user sits before a window, rather than a script before its end."""
+    try:
+        from qtpy.QtCore import QThread
+        from qtpy.QtWidgets import QApplication
+    except ImportError:  # no Qt: a headless ViewerModel
+        return False
+    return QApplication.instance() is not None and QThread.currentThread().loopLevel() > 0
 
 
 def add_in_turns(
@@ -110,13 +135,40 @@ def open_viewers() -> list[Any]:
 def fit_view(viewer: Any, layers: Iterable[Any]) -> None:
     """Show whole layers in two dimensions; napari's own fitting fails for flat ones beside a hidden map."""
     if layers := list(layers):
-        show_extent(viewer, *extent_of(layers))
+        show_extent(viewer, *extent_of(layers, viewer.layers.extent.units))
 
 
-def extent_of(layers: Iterable[Any]) -> NDArray[np.float64]:
-    """Return the lowest and the highest (y, x) that layers reach, in the viewer's units."""
-    extents = np.array([layer.extent.world[:, -2:] + _half_pixels(layer) for layer in layers])
+def extent_of(layers: Iterable[Any], units: Any) -> NDArray[np.float64]:
+    """Return the lowest and the highest (y, x) that layers reach, in units of y and x."""
+    extents = np.array(
+        [
+            (layer.extent.world[:, -2:] + _half_pixels(layer)) * unit_factors(layer.units, units)
+            for layer in layers
+        ]
+    )
     return np.array([extents[:, 0].min(axis=0), extents[:, 1].max(axis=0)])
+
+
+def unit_factors(units: Any, to: Any) -> NDArray[np.float64]:
+    """Return what (y, x) in some units are multiplied by to be in others; 1 where one is pixels.
+
+    napari lays µm on mm in a picture, but tells places of each layer in its own units. ``to`` is None where
+    its layers' are of different kinds, which it then ignores.
+    """
+    if units is None or to is None:
+        return np.ones(2)
+    pairs = zip(units[-2:], to[-2:], strict=True)
+    return np.array([1.0 if one == other else converted(1.0, one, str(other)) or 1.0 for one, other in pairs])
+
+
+def take_units(layer: Any, units: Any) -> None:
+    """Give a layer (Y, X) other units, in which it lies where it lay; pixels become as many of them."""
+    factors = unit_factors(layer.units, units)
+    grown = np.diag([*factors, 1.0])
+    layer.affine = grown @ np.asarray(layer.affine.affine_matrix) @ np.linalg.inv(grown)
+    layer.scale = layer.scale * factors
+    layer.translate = layer.translate * factors
+    layer.units = tuple(str(unit) for unit in units[-2:])
 
 
 def show_extent(

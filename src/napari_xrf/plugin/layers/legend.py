@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.plugin.layers.layer_data import LayerData, add_layers, extent_of, show_extent
+from napari_xrf.plugin.layers.layer_data import LayerData, add_layers, extent_of, show_extent, unit_factors
 from napari_xrf.plugin.layers.sight import follow_sight
 
 _LEGEND_KEY = "xrf_legend"
@@ -25,10 +25,10 @@ def show_legend(viewer: Any, entries: Sequence[tuple[str, str]], over: Any) -> N
     for layer in [layer for layer in layers if _LEGEND_KEY in layer.metadata]:
         layers.remove(layer)
     if entries:
-        low, high = extent_of([layer for layer in layers if layer.visible] or [over])
+        low, high = extent_of([layer for layer in layers if layer.visible] or [over], over.units)
         across, letters, zoom = _columns([name for name, _ in entries], high - low, viewer.canvas.size)
         named = [(_shortened(name, letters), color) for name, color in entries]
-        (top, left), (_, right) = extent_of([over])
+        (top, left), (_, right) = extent_of([over], over.units)
         rows, row, column = -(-len(named) // across), _ROW_PIXELS / zoom, _width(letters) / zoom
         # Names that are wider than the map stand above its middle.
         left = min(left, 0.5 * (left + right - across * column))
@@ -37,7 +37,9 @@ def show_legend(viewer: Any, entries: Sequence[tuple[str, str]], over: Any) -> N
         places[:, 1] += _DOT_PIXELS / zoom
         (legend,) = add_layers(viewer, [_legend(named, over, zoom, places, _text_color(viewer))])
         low = np.minimum(low, (top - row * rows, left))
-        show_extent(viewer, low, np.maximum(high, (top, left + across * column)), _MARGIN)
+        high = np.maximum(high, (top, left + across * column))
+        seen = unit_factors(over.units, layers.extent.units)
+        show_extent(viewer, low * seen, high * seen, _MARGIN)
         follow_sight(viewer, over, partial(_show_or_hide, viewer, legend))
         viewer.events.theme.connect(_take_theme)
     layers.selection = {layer for layer in selected if layer in layers}

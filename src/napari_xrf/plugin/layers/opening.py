@@ -1,7 +1,9 @@
 """Files and samples that are read behind the window: a layer stands for each until it is there."""
 
+from __future__ import annotations
+
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -28,37 +30,43 @@ from napari_xrf.plugin.layers.loading import show_first_view, turn_to_peak
 from napari_xrf.plugin.notices import tell_error
 from napari_xrf.plugin.window import open_dock, settings
 
+NOTHING_TO_ADD: list[Any] = [(None,)]  # as napari reads it
 OPENING_KEY = "xrf_opening"  # of a layer that stands for what is being read
 _SETTLED_MS = 300  # after which a new dock has its size
 _HIGH = 0.7  # of the window, for the plot of a spectrum alone
 
 
-def event_loop_runs() -> bool:
-    """Whether a user sits before a window, rather than a script before its end."""
-    try:
-        from qtpy.QtCore import QThread
-        from qtpy.QtWidgets import QApplication
-    except ImportError:  # no Qt: a headless ViewerModel
-        return False
-    return QApplication.instance() is not None and QThread.currentThread().loopLevel() > 0
+def open_behind(openings: Iterable[Opening]) -> list[Any]:
+    """Open files or samples behind the window, and return what napari adds for them now.
 
-
-def opening_layer(title: str, work: Callable[..., list[LayerData]]) -> LayerData:
-    """Return a layer that stands for those that ``work(progress=...)`` returns, read in a worker thread.
-
-    They take its place when they are there; when the user removes it, the work stops.
+    For each a layer stands until it is read, which stops when the user removes the layer. A single window
+    gets them in turns of their own; of several, only napari knows which one asked.
     """
     from qtpy.QtCore import QTimer
 
     _settle()
-    opening = Opening(title, work)
-    QTimer.singleShot(0, opening.start)
-    keywords = {"name": f"{title}…", "metadata": {OPENING_KEY: opening}, **spatial_keywords((1.0, 1.0))}
-    return np.zeros((1, 1), dtype=np.uint8), keywords, "image"
+    openings = list(openings)
+    layers, viewers = [opening.layer() for opening in openings], open_viewers()
+
+    def start(added: Any = None) -> None:
+        for opening in openings:
+            opening.start()
+
+    if len(viewers) == 1:
+        if viewers[0].layers:  # napari warns of pixels beside lengths
+            layers = [with_keywords(each, units=viewers[0].layers[-1].units[-2:]) for each in layers]
+        add_in_turns(viewers[0], layers, start)
+        return NOTHING_TO_ADD
+    QTimer.singleShot(0, start)
+    return layers or NOTHING_TO_ADD
 
 
 class Opening:
-    """One file or sample on its way into a viewer; see :func:`opening_layer`."""
+    """One file or sample on its way into a viewer; see :func:`open_behind`.
+
+    ``title``: ``"Opening map.h5"``. ``work``: called as ``work(progress=...)`` in a worker thread, it returns
+    the layers.
+    """
 
     def __init__(self, title: str, work: Callable[..., list[LayerData]]) -> None:
         self.title, self._work = title, work
@@ -66,6 +74,11 @@ class Opening:
         self._layer: Any = None
         self._job: Any = None
         self._arrived = False
+
+    def layer(self) -> LayerData:
+        """Return the layer that stands for what is read."""
+        keywords = {"name": f"{self.title}…", "metadata": {OPENING_KEY: self}, **spatial_keywords((1.0, 1.0))}
+        return np.zeros((1, 1), dtype=np.uint8), keywords, "image"
 
     def start(self) -> None:
         """Start the work, once the layer that stands for it is in a viewer."""

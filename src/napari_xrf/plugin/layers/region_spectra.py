@@ -10,8 +10,9 @@ from qtpy.QtCore import QObject, Signal
 from napari_xrf.core.cube_spectra import CubeSpectra
 from napari_xrf.io.own.region_files import shape_mask
 from napari_xrf.plugin.docks.dock import Dock
-from napari_xrf.plugin.layers.layer_data import REGION_KEY, kind_of
-from napari_xrf.plugin.layers.regions import color_new_shapes, region_color, region_name, region_outline
+from napari_xrf.plugin.layers.colors import region_color
+from napari_xrf.plugin.layers.layer_data import kind_of
+from napari_xrf.plugin.layers.regions import color_new_shapes, region_name, region_outline
 
 _WATCHED = (
     "set_data", "data", "edge_color", "face_color", "visible", "name", "scale", "translate", "features",
@@ -43,6 +44,7 @@ class RegionSpectra(QObject):  # type: ignore[misc]
 
     def __init__(self, dock: Dock) -> None:
         super().__init__(dock)
+        self._viewer = dock.viewer
         self._layers: list[Any] = []
         self._known: dict[bytes, NDArray[np.uint64]] = {}
         self._announce = dock.throttled(self.changed.emit, _THROTTLE_MS)
@@ -81,8 +83,8 @@ class RegionSpectra(QObject):  # type: ignore[misc]
         self._announce()
 
     def _hear(self, event: Any) -> None:
-        if event.type == "data" and REGION_KEY in event.source.metadata:  # a layer of a file, too
-            color_new_shapes(event)
+        if event.type == "data":  # of a layer of a file, or of napari's own, too
+            color_new_shapes(self._viewer.layers, event)
         self._announce()
 
 

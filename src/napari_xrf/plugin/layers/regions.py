@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.colors import distinct_color
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.plugin.layers.colors import CURVE_COLORS, REGION_COLORS, free_color, region_colors
 from napari_xrf.plugin.layers.layer_data import (
     REGION_KEY,
     LayerData,
+    add_layers,
+    call_in_turns,
+    event_loop_runs,
     hex_color,
     kind_of,
     pixel_size_from,
     spatial_keywords,
+    unit_factors,
 )
 
 if TYPE_CHECKING:
     from napari_xrf.io.own.region_files import RegionSet
-
-# Well apart from each other and bright enough for a dark window.
-REGION_COLORS = (
-    "#56b4e9", "#e69f00", "#3ddc97", "#ff6b6b", "#f0e442", "#cc79a7", "#8da0ff", "#ffa07a",
-    "#00d5d5", "#b3de69",
-)  # fmt: skip
 
 
 def add_region_layer(viewer: Any, map_layer: Any) -> Any:
@@ -39,21 +40,30 @@ def add_region_layer(viewer: Any, map_layer: Any) -> Any:
         "units": tuple(str(unit) for unit in map_layer.units[-2:]),
     }
     rows, columns = map_layer.data.shape[-2:]
-    layer = viewer.add_shapes(
-        ndim=2,
-        name="Region",
-        edge_color=REGION_COLORS[0],
-        face_color="#ffffff22",
-        edge_width=max(min(rows, columns) / 120, 0.08),
-        opacity=0.9,
-        metadata={REGION_KEY: True},
-        **keywords,
-    )
+    keywords |= {
+        "ndim": 2,
+        "name": "Region",
+        "edge_color": free_color(REGION_COLORS, viewer.layers),
+        "face_color": "#ffffff22",
+        "edge_width": max(min(rows, columns) / 120, 0.08),
+        "opacity": 0.9,
+        "visible": not event_loop_runs(),  # to draw the first takes as long as to add it: each has its turn
+        "metadata": {REGION_KEY: True},
+    }
+    (layer,) = add_layers(viewer, [(None, keywords, "shapes")])
     layer.current_face_color = "#ffffff22"
-    layer.events.data.connect(color_new_shapes)
+    layer.events.data.connect(partial(color_new_shapes, viewer.layers))
     viewer.layers.selection.active = layer
-    layer.mode = "add_rectangle"
+    if layer.visible:
+        _show_and_draw(layer)
+    else:
+        call_in_turns([partial(_show_and_draw, layer)])
     return layer
+
+
+def _show_and_draw(layer: Any) -> None:
+    layer.visible = True
+    layer.mode = "add_rectangle"
 
 
 def region_layer(found: RegionSet, name: str) -> LayerData:
@@ -61,7 +71,9 @@ def region_layer(found: RegionSet, name: str) -> LayerData:
     import pandas as pd
 
     regions = found.regions
-    colors = [one.color or REGION_COLORS[at % len(REGION_COLORS)] for at, one in enumerate(regions)]
+    colors: list[str] = []
+    for one in regions:
+        colors.append(one.color or distinct_color(REGION_COLORS, (*CURVE_COLORS, *colors)))
     extent = max((float(np.ptp(one.vertices, axis=0).max()) for one in regions), default=1.0)
     keywords = {
         "name": name,
@@ -102,14 +114,6 @@ def regions_from(data: Any, keywords: Mapping[str, Any]) -> RegionSet:
     return RegionSet(regions, pixel_size_from(keywords))
 
 
-def region_color(layer: Any, index: int) -> str:
-    """Return the colour of a shape's edge, or of its face where the edge is clear, as ``"#rrggbb"``."""
-    rgba = np.asarray(layer.edge_color[index], dtype=float)
-    if rgba[3] == 0:
-        rgba = np.asarray(layer.face_color[index], dtype=float)
-    return hex_color(rgba)
-
-
 def region_name(layer_name: str, features: Any, index: int) -> str:
     """Return a shape's name: its ``name`` in the layer's features table, or its number."""
     if features is not None and "name" in features.columns and index < len(features):
@@ -143,7 +147,7 @@ def single_names(names: Iterable[str]) -> list[str]:
 def region_outline(layer: Any, index: int, map_layer: Any) -> NDArray[np.float64]:
     """Return the corners (C, 2), in pixels of the map of another layer, of one shape of a Shapes layer.
 
-    The two layers may differ in scale, translation and rotation.
+    The two layers may differ in scale, translation, rotation and units.
     """
     matrix, shift = _map_between(layer, map_layer)
     return np.asarray(layer.data[index], dtype=float)[:, -2:] @ matrix.T + shift
@@ -160,29 +164,29 @@ def last_line(layers: Iterable[Any], map_layer: Any) -> NDArray[np.float64] | No
     return None
 
 
-def pixel_under(position: tuple[float, ...], map_layer: Any, map_shape: tuple[int, int]) -> Any:
-    """Return (y, x) of the pixel at a world position, or None outside the map."""
+def pixel_under(viewer: Any, position: tuple[float, ...], map_layer: Any, map_shape: tuple[int, int]) -> Any:
+    """Return (y, x) of the pixel at a place in a viewer's world, or None outside the map."""
     lead = (0.0,) * (map_layer.ndim - 2)
-    y, x = (round(float(part)) for part in map_layer.world_to_data((*lead, *position[-2:]))[-2:])
+    place = np.array(position[-2:]) * unit_factors(viewer.layers.extent.units, map_layer.units)
+    y, x = (round(float(part)) for part in map_layer.world_to_data((*lead, *place))[-2:])
     return (y, x) if 0 <= y < map_shape[0] and 0 <= x < map_shape[1] else None
 
 
-def color_new_shapes(event: Any) -> None:
-    """Give a shape that was added to a layer of regions a colour that no other one there has."""
+def color_new_shapes(layers: Iterable[Any], event: Any) -> None:
+    """Give a shape that was added to one of a viewer's layers a colour that nothing else there has."""
     if "add" not in str(getattr(event, "action", "")).lower():
         return
     layer = event.source
-    used: set[str] = set()
+    others = [other for other in layers if other is not layer]
+    elsewhere = [color for other in others for color in region_colors(other)]
+    used: list[str] = []
     colors = np.array(layer.edge_color, dtype=float)
-    changed = False
-    for index in range(len(layer.data)):
-        color = region_color(layer, index)
-        if color in used:
-            color = next((name for name in REGION_COLORS if name not in used), REGION_COLORS[index % 10])
+    for index, color in enumerate(region_colors(layer)):
+        if color in used or (index == len(colors) - 1 and color in elsewhere):
+            color = free_color(REGION_COLORS, others, used)
             colors[index, :3] = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-            changed = True
-        used.add(color)
-    if changed:
+        used.append(color)
+    if not np.array_equal(colors, layer.edge_color):
         layer.edge_color = colors
 
 
@@ -191,9 +195,9 @@ def _map_between(layer: Any, map_layer: Any) -> tuple[NDArray[np.float64], NDArr
 
     Both transforms are affine: three points give them, however many corners the shapes have.
     """
-    points = []
+    points, factors = [], unit_factors(layer.units, map_layer.units)
     for corner in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)):
-        world = layer.data_to_world((*(0.0,) * (layer.ndim - 2), *corner))[-2:]
+        world = factors * layer.data_to_world((*(0.0,) * (layer.ndim - 2), *corner))[-2:]
         points.append(map_layer.world_to_data((*(0.0,) * (map_layer.ndim - 2), *world))[-2:])
     origin, down, right = np.array(points, dtype=float)
     return np.stack([down - origin, right - origin], axis=1), origin

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_xrf.plugin.layers.layer_data import kind_of
+from napari_xrf.plugin.layers.layer_data import kind_of, unit_factors
 
 _CHANGES = frozenset(("inserted", "removed", "reordered", "visible", "opacity", "blending", "enabled"))
 _LETS_THROUGH = ("additive", "minimum", "multiplicative")
@@ -46,6 +46,7 @@ def _covers(other: Any, layer: Any) -> bool:
     flat = kind_of(other) in ("image", "labels") and other.visible and other.opacity == 1.0
     if not flat or other.blending in _LETS_THROUGH:
         return False
-    (low, high), (first, last) = (each.extent.world[:, -2:] for each in (other, layer))
+    low, high = other.extent.world[:, -2:] * unit_factors(other.units, layer.units)
+    first, last = layer.extent.world[:, -2:]
     slack = 0.5 * np.abs(layer.scale[-2:])
     return bool((low <= first + slack).all() and (high >= last - slack).all())

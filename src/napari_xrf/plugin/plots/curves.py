@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.colors import are_alike
 from napari_xrf.core.cube_spectra import CubeSpectra
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
+from napari_xrf.plugin.layers.colors import CURSOR_COLOR, EXPECTED_COLOR, FIT_COLOR, MAX_COLOR
 from napari_xrf.plugin.layers.region_spectra import Region
 from napari_xrf.plugin.layers.regions import single_names
 from napari_xrf.plugin.plots.spectrum_plot import Curve
@@ -22,11 +24,7 @@ from napari_xrf.reference.materials import Material
 if TYPE_CHECKING:
     from napari_xrf.maps.fitted_spectrum import FittedSpectrum
 
-_MAX_COLOR = "#e07b39"
-_CURSOR_COLOR = "#00d5d5"
-_EXPECTED_COLOR = "#ff4d9d"
 _MOST_CLASSES = 12
-_FIT_COLOR = "#ff6b6b"
 _MIDDLE_KEV = 6.0  # where a peak's width is taken for smoothing
 UNITS = ("counts", "counts per pixel", "counts per second")
 PER_PIXEL, PER_SECOND = UNITS[1:]
@@ -116,7 +114,7 @@ def draw_curves(
         name = "Spectrum" if summary.cube.is_one_spectrum else of_many
         curves.append(curve(name, summary.total, whole, color))
     if highest and summary.highest is not None:  # of no one pixel: its time is that of a mean one
-        curves.append(curve("Max pixel", summary.highest, whole, _MAX_COLOR, mean=True))
+        curves.append(curve("Max pixel", summary.highest, whole, MAX_COLOR, mean=True))
     curves += [curve(region.name, counts, region.mask, region.color) for region, counts in regions]
     if classes is not None:
         labels = classes.label_map.labels
@@ -131,10 +129,10 @@ def draw_curves(
         one = np.zeros_like(whole)
         one[pixel] = True
         name = f"Pixel {pixel[0]}, {pixel[1]}"
-        curves.append(curve(name, summary.cube.spectrum_at(*pixel), one, _CURSOR_COLOR))
+        curves.append(curve(name, summary.cube.spectrum_at(*pixel), one, CURSOR_COLOR))
     if expected is not None:
         counts = expected.counts * whole.size
-        curves.append(curve(expected.formula, counts, whole, _EXPECTED_COLOR, dashed=True))
+        curves.append(curve(expected.formula, counts, whole, EXPECTED_COLOR, dashed=True))
     if background and curves:
         from napari_xrf.maps.spectra.background import estimate_background
 
@@ -145,7 +143,7 @@ def draw_curves(
         )
     if fit is not None:
         for name, counts in (("Fit", fit.model), ("Continuum of the fit", fit.continuum)):
-            drawn = curve(name, counts, whole, _FIT_COLOR, dashed=name != "Fit", expected=True)
+            drawn = curve(name, counts, whole, FIT_COLOR, dashed=name != "Fit", expected=True)
             curves.append(replace(drawn, energy=fit.energy))
     if smooth:
         from scipy.ndimage import gaussian_filter1d
@@ -157,9 +155,15 @@ def draw_curves(
             each if each.expected else replace(each, drawn=gaussian_filter1d(each.counts, width))
             for each in curves
         ]
-    # The plot tells curves apart by name.
+    # The plot tells curves apart by name, and eyes those of nearly one colour by their lines.
     names = single_names(curve.name for curve in curves)
-    return [replace(curve, name=name) for curve, name in zip(curves, names, strict=True)]
+    twins = [any(_look_alike(curve, other) for other in curves[:at]) for at, curve in enumerate(curves)]
+    named = zip(curves, names, twins, strict=True)
+    return [replace(curve, name=name, dotted=twin) for curve, name, twin in named]
+
+
+def _look_alike(one: Curve, other: Curve) -> bool:
+    return one.dashed == other.dashed and are_alike(one.color, other.color)
 
 
 def counts_behind(curve: Curve, cube: SpectralCube) -> Spectrum:

@@ -8,6 +8,7 @@ import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt bin
 
 from napari_xrf.minerals.evidence import Evidence
 from napari_xrf.plugin.forms.parts import column
+from napari_xrf.plugin.plots.names import Name, Names
 from napari_xrf.plugin.plots.plot import Plot
 
 BEST_COLOR, SECOND_COLOR = "#56b4e9", "#e69f00"
@@ -30,6 +31,7 @@ class EvidencePlot(Plot):
             plot.getAxis("left").setWidth(54)
         self.layout().insertWidget(1, self.residual)
         self.readout.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._names = Names(self.plot)
         self._shown: Evidence | None = None
 
     def set_colors(self, background: str, foreground: str) -> None:
@@ -55,17 +57,17 @@ class EvidencePlot(Plot):
         drawn += [(f"{one.name} (off by {one.misfit:.0%})", one.expected, color) for one, color in candidates]
         for name, counts, color in drawn:
             self.plot.plot(evidence.energies, np.maximum(counts, least), pen=pg.mkPen(color), name=name)
-        for place, line in enumerate(sorted(evidence.lines, key=lambda line: line.energy)):
+        names = []
+        for line in evidence.lines:
             color = BEST_COLOR if line.weight > 0 else SECOND_COLOR
-            mark = pg.InfiniteLine(
-                line.energy, angle=90, pen=pg.mkPen(color, style=Qt.PenStyle.DotLine), label=line.family,
-                labelOpts={"position": 0.95 - 0.1 * (place % 3), "color": color},
-            )  # fmt: skip
-            self.plot.addItem(mark, ignoreBounds=True)
+            pen = pg.mkPen(color, style=Qt.PenStyle.DotLine)
+            self.plot.addItem(pg.InfiniteLine(line.energy, angle=90, pen=pen), ignoreBounds=True)
+            names.append(Name(line.family, line.energy, color))
         for one, color in candidates:
             left = (evidence.measured - one.expected) / np.sqrt(np.maximum(evidence.measured, 1))
             self.residual.plot(evidence.energies, left, pen=pg.mkPen(color))
         self.color_legend()
+        self._names.show(names)
         self.readout.setText(str(evidence))
 
 

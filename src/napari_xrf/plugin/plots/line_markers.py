@@ -1,4 +1,4 @@
-"""Emission lines as marks in a plot: those of chosen elements, and those that speak for a model's answer."""
+"""Marks in a plot: emission lines of chosen elements, those that speak for a model's answer, artefacts."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Qt
 
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
 
+from napari_xrf.core.colors import spread_color
 from napari_xrf.core.emission_lines import EmissionLine, emission_lines, main_line
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.plugin.plots.names import Name, Names
 from napari_xrf.reference.formulas import mass_fractions
 
 if TYPE_CHECKING:
     from napari_xrf.learning.description import ModelDescription
 
-COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#8da0ff", "#b3de69")
+_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#8da0ff", "#b3de69")
 _LIGHT, _DARKER = 128, 160  # of 255; percent
 _VEIL = 150  # of 255: how far a name's ground hides the curves
 _WEAKEST = 0.02  # lines below this share of their subshell are not worth a mark
 _NAMED = ("Kα1", "Lα1", "Mα1", "Kβ1", "Lβ1")
 _NEAR_KEV = 0.06
 _LOWEST_KEV = {"K": 0.15, "L": 0.5, "M": 0.5}  # outer shells' lines below are too crowded to tell apart
-_NAME_PIXELS = 46
-_ROW_PIXELS = 14  # that its height takes
 _SHORTEST, _TALLEST = 0.25, 0.88  # stems, of the plot's height
 _LEAST_FRACTION = 0.01  # by mass: what a mineral holds less of shows no line of its own
 EVIDENCE_COLOR = "#ff5a4d"  # of no element's marks and no curve
+_ARTEFACT_COLOR = "#9a9a9a"
 
 
 def marked_lines(name: str) -> tuple[EmissionLine, ...]:
@@ -54,6 +55,11 @@ def evidence_lines(name: str, description: ModelDescription) -> tuple[EmissionLi
     return tuple(line for line in _lines_of(name, description) if low <= line.energy <= high)
 
 
+def mark_color(number: int) -> str:
+    """Return the colour of the marks of the ``number``-th element, which no other one has."""
+    return _COLORS[number] if number < len(_COLORS) else spread_color(number)
+
+
 class LineMarkers(QObject):  # type: ignore[misc]
     """Vertical marks with names at the top; one curve per element keeps a redraw at a few milliseconds.
 
@@ -63,19 +69,19 @@ class LineMarkers(QObject):  # type: ignore[misc]
     def __init__(self, plot: pg.PlotWidget) -> None:
         super().__init__(plot)
         self._plot = plot
-        self._names: tuple[str, ...] = ()
+        self._elements: tuple[str, ...] = ()
         self._evidence: tuple[EmissionLine, ...] = ()
+        self._artefacts: tuple[tuple[str, float], ...] = ()
         self._lines: list[EmissionLine] = []
         self._darker = 100  # percent
-        self._fill = (0, 0, 0, 0)
-        self._stems: list[tuple[pg.PlotCurveItem, list[EmissionLine]]] = []
-        self._texts: list[tuple[pg.TextItem, EmissionLine]] = []
-        plot.getViewBox().sigRangeChanged.connect(self._place)
-        plot.getViewBox().sigResized.connect(self._place)
+        self._items: list[pg.PlotCurveItem | pg.InfiniteLine] = []
+        self.stems: list[tuple[pg.PlotCurveItem, list[EmissionLine]]] = []
+        self.written = Names(plot)
+        self.written.moved.connect(self._place)
 
     def show(self, names: Sequence[str]) -> None:
         """Mark these elements or line families and no others."""
-        self._names = tuple(names)
+        self._elements = tuple(names)
         self._draw()
 
     def show_evidence(self, lines: Sequence[EmissionLine]) -> None:
@@ -83,88 +89,87 @@ class LineMarkers(QObject):  # type: ignore[misc]
         self._evidence = tuple(lines)
         self._draw()
 
+    def show_artefacts(self, places: Sequence[tuple[str, float]]) -> None:
+        """Mark places in keV where the detector makes peaks of its own, with their names."""
+        self._artefacts = tuple(places)
+        self._draw()
+
     def set_background(self, background: str) -> None:
         """Draw marks so that they are read on a background; yellow is lost on a light one."""
         color = pg.mkColor(background)
         self._darker = _DARKER if color.lightness() > _LIGHT else 100
-        self._fill = (color.red(), color.green(), color.blue(), _VEIL)
+        self.written.set_fill((color.red(), color.green(), color.blue(), _VEIL))
         self._draw()
 
     def evidence(self) -> tuple[EmissionLine, ...]:
         """Return the lines that :meth:`show_evidence` marks."""
         return self._evidence
 
-    def _draw(self) -> None:
-        for item in [stem for stem, _ in self._stems] + [text for text, _ in self._texts]:
-            self._plot.removeItem(item)
-        self._stems, self._texts, self._lines = [], [], []
-        # Evidence comes first: where names would lie over each other, those drawn first have the place.
-        elements = dict.fromkeys(line.element for line in self._evidence)
-        for element in elements:
-            self._mark([line for line in self._evidence if line.element == element], EVIDENCE_COLOR, 2)
-        for number, name in enumerate(self._names):
-            self._mark([*marked_lines(name)], COLORS[number % len(COLORS)], 1)
-        self._place()
-
-    def _mark(self, lines: list[EmissionLine], color: str, width: int) -> None:
-        shade = pg.mkColor(color).darker(self._darker)
-        stem = pg.PlotCurveItem(connect="pairs", pen=pg.mkPen(shade, width=width))
-        self._plot.addItem(stem, ignoreBounds=True)
-        self._stems.append((stem, lines))
-        self._lines += lines
-        strongest = max((line.rate for line in lines), default=0.0)
-        for line in lines:
-            known = line.siegbahn in _NAMED or line == main_line(line.element, line.shell)
-            if known or line.rate == strongest:
-                text = pg.TextItem(
-                    f"{line.element} {line.siegbahn.rstrip('1')}",
-                    color=shade,
-                    anchor=(0.5, 0),
-                    fill=self._fill,
-                )
-                text.setZValue(1)  # read above curves
-                self._plot.addItem(text, ignoreBounds=True)
-                self._texts.append((text, line))
+    def artefacts(self) -> tuple[tuple[str, float], ...]:
+        """Return the names and places that :meth:`show_artefacts` marks."""
+        return self._artefacts
 
     def names(self) -> tuple[str, ...]:
         """Return the elements that are marked."""
         return tuple(dict.fromkeys(line.element for line in self._lines))
 
-    def nearest(self, energy: float) -> EmissionLine | None:
-        """Return the marked line nearest to an energy in keV, None when none is near."""
-        close = [line for line in self._lines if abs(line.energy - energy) <= _NEAR_KEV]
-        return min(close, key=lambda line: abs(line.energy - energy), default=None)
+    def near(self, energy: float) -> str:
+        """Return what is marked nearest to an energy in keV, and where; empty when nothing is near."""
+        marks = [(f"{line.element} {line.siegbahn}", line.energy) for line in self._lines]
+        close = [mark for mark in (*marks, *self._artefacts) if abs(mark[1] - energy) <= _NEAR_KEV]
+        name, place = min(close, key=lambda mark: abs(mark[1] - energy), default=("", 0.0))
+        return f"{name} {place:.3f} keV" if name else ""
 
-    def _place(self, *_: object) -> None:
-        (left, right), (bottom, top) = self._plot.getViewBox().viewRange()
+    def _draw(self) -> None:
+        for item in self._items:
+            self._plot.removeItem(item)
+        self._items, self.stems, self._lines = [], [], []
+        # Where names would lie over each other, evidence comes first, and main lines before others.
+        elements = dict.fromkeys(line.element for line in self._evidence)
+        named = []
+        for element in elements:
+            lines = [line for line in self._evidence if line.element == element]
+            named += self._mark(lines, EVIDENCE_COLOR, 2)
+        for number, name in enumerate(self._elements):
+            named += self._mark([*marked_lines(name)], mark_color(number), 1)
+        names = [name for _, name in sorted(named, key=lambda entry: _rank(entry[0]))]
+        shade = pg.mkColor(_ARTEFACT_COLOR).darker(self._darker)
+        for _, at in self._artefacts:
+            self._add(pg.InfiniteLine(at, angle=90, pen=pg.mkPen(shade, style=Qt.PenStyle.DotLine)))
+        self.written.show([*names, *(Name(name, at, shade) for name, at in self._artefacts)])
+
+    def _mark(self, lines: list[EmissionLine], color: str, width: int) -> list[tuple[EmissionLine, Name]]:
+        """Add the stems of an element, and return which of its lines have names."""
+        shade = pg.mkColor(color).darker(self._darker)
+        stem = pg.PlotCurveItem(connect="pairs", pen=pg.mkPen(shade, width=width))
+        self._add(stem)
+        self.stems.append((stem, lines))
+        self._lines += lines
+        strongest = max((line.rate for line in lines), default=0.0)
+        return [
+            (line, Name(f"{line.element} {line.siegbahn.rstrip('1')}", line.energy, shade))
+            for line in lines
+            if line.siegbahn in _NAMED
+            or line == main_line(line.element, line.shell)
+            or line.rate == strongest
+        ]
+
+    def _add(self, item: pg.PlotCurveItem | pg.InfiniteLine) -> None:
+        self._plot.addItem(item, ignoreBounds=True)
+        self._items.append(item)
+
+    def _place(self) -> None:
+        _, (bottom, top) = self._plot.getViewBox().viewRange()
         height = top - bottom
         # Stems end below the names, which else are crossed out by one another's.
-        named = self._place_names(left, right, top, height)
-        most = max(min(_TALLEST, 1 - named) - _SHORTEST, 0.0)
-        for stem, lines in self._stems:
+        most = max(min(_TALLEST, 1 - self.written.height) - _SHORTEST, 0.0)
+        for stem, lines in self.stems:
             strongest = max((line.rate for line in lines), default=1.0)
             x = np.repeat([line.energy for line in lines], 2)
             y = np.empty(x.size)
             y[0::2] = bottom
             y[1::2] = [bottom + height * (_SHORTEST + most * line.rate / strongest) for line in lines]
             stem.setData(x, y)
-
-    def _place_names(self, left: float, right: float, top: float, height: float) -> float:
-        """Place the names, and return the share of the height that they take."""
-        # Names that would lie over each other go one step down; main lines choose first, and a name that
-        # then has no place is left out.
-        rows: list[list[float]] = [[] for _ in range(4)]
-        box = self._plot.getViewBox()
-        width = _NAME_PIXELS * (right - left) / max(box.width(), 1.0)
-        step = _ROW_PIXELS * height / max(box.height(), 1.0)
-        for text, line in sorted(self._texts, key=lambda entry: _rank(entry[1])):
-            free = (row for row in range(4) if all(abs(at - line.energy) >= width for at in rows[row]))
-            row = next(free, None) if left < line.energy < right else None
-            text.setVisible(row is not None)
-            if row is not None:
-                rows[row].append(line.energy)
-                text.setPos(line.energy, top - step * row)
-        return step * sum(map(bool, rows)) / height if height else 0.0
 
 
 def _rank(line: EmissionLine) -> tuple[int, float]:

@@ -9,7 +9,7 @@ import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt bin
 
 from napari_xrf.maps.line_profile import LineProfile
 from napari_xrf.plugin.forms.parts import button, column, row, tick_box
-from napari_xrf.plugin.plots.line_markers import COLORS
+from napari_xrf.plugin.plots.line_markers import mark_color
 from napari_xrf.plugin.plots.plot import Plot
 
 
@@ -39,7 +39,7 @@ class ProfileWindow(QDialog):  # type: ignore[misc]
         self.plot.plot.clear()
         for number, (name, values) in enumerate(self.profile.values.items()):
             highest = float(np.nanmax(values, initial=0.0)) if self.relative.isChecked() else 1.0
-            pen = pg.mkPen(COLORS[number % len(COLORS)], width=2)
+            pen = pg.mkPen(mark_color(number), width=2)
             self.plot.plot.plot(self.profile.distance, values / (highest or 1.0), pen=pen, name=name)
         self.plot.plot.setLabel("bottom", f"Distance ({self.profile.unit})")
         self.plot.plot.setLabel("left", "part of the highest" if self.relative.isChecked() else "value")

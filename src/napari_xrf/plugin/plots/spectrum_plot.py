@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, Qt, Signal
-from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QSizePolicy
 
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
@@ -32,6 +31,7 @@ class Curve:
     # By how much summed counts were divided. Zero is drawn at half of one count on a logarithmic axis
     divisor: float = 1.0
     dashed: bool = False  # whether the line is broken
+    dotted: bool = False  # as well, since another one has nearly its colour
     # (E,) what is drawn in place of the counts, when they are smoothed
     drawn: NDArray[np.floating] | None = None
     pixels: int = 1  # how many were summed
@@ -80,7 +80,6 @@ class SpectrumPlot(Plot):
         self.residual.hide()
         self.plot.getViewBox().sigResized.connect(self._align_residual)
         self.layout().insertWidget(1, self.residual)
-        self._artefacts: list[pg.InfiniteLine] = []
         self._crosshair = vertical_line(self.plot, "#888888", Qt.PenStyle.DotLine)
         self._pointer = pg.SignalProxy(self.plot.scene().sigMouseMoved, rateLimit=30, slot=self._point)
         self.readout.setMinimumHeight(2 * self.readout.fontMetrics().lineSpacing())
@@ -97,6 +96,7 @@ class SpectrumPlot(Plot):
             heights = self._heights(curve)
             item = self._curves[curve.name]
             style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
+            style = Qt.PenStyle.DotLine if curve.dotted else style
             item.setPen(pg.mkPen(curve.color, width=1, style=style))
             item.setData(curve.energy.energies, np.asarray(heights, dtype=float))
         if not first_time and not self._zoomed_by_hand and self._overflows():
@@ -131,29 +131,6 @@ class SpectrumPlot(Plot):
     def _align_residual(self, *_: object) -> None:
         """Let an energy of the strip stand below the same one, whatever room the counts take."""
         self.residual.getAxis("left").setWidth(self.plot.getAxis("left").width())
-
-    def set_artefacts(self, places: Sequence[tuple[str, float]]) -> None:
-        """Mark places in keV where the detector makes peaks of its own, with their names."""
-        for line in self._artefacts:
-            self.plot.removeItem(line)
-        self._artefacts = [
-            pg.InfiniteLine(
-                at, angle=90, pen=pg.mkPen("#9a9a9a", style=Qt.PenStyle.DotLine), label=name,
-                labelOpts={
-                    # Neighbours' names, which are written upwards, hang in turn from the top and stand below.
-                    "position": (0.97, 0.03)[number % 2], "rotateAxis": (1, 0), "color": "#9a9a9a",
-                    "anchors": [(1 - number % 2, 0), (1 - number % 2, 1)],
-                },
-            )
-            for number, (name, at) in enumerate(sorted(places, key=lambda place: place[1]))
-        ]  # fmt: skip
-        for line in self._artefacts:
-            line.label.setFont(_small_font())
-            self.plot.addItem(line, ignoreBounds=True)
-
-    def artefacts(self) -> tuple[float, ...]:
-        """Return the places that are marked, keV."""
-        return tuple(float(line.value()) for line in self._artefacts)
 
     def curves(self) -> tuple[Curve, ...]:
         """Return the spectra that are shown."""
@@ -283,10 +260,7 @@ class SpectrumPlot(Plot):
             channel = int(curve.energy.channel(energy))
             if 0 <= channel < curve.energy.size:
                 parts.append(f"{curve.name}: {float(curve.counts[channel]):.4g}")
-        near = self.markers.nearest(energy)
-        if near is not None:
-            parts.append(f"{near.element} {near.siegbahn} {near.energy:.3f} keV")
-        return "   ".join(parts)
+        return "   ".join([*parts, self.markers.near(energy)]).rstrip()
 
 
 class _EnergyWindow(pg.LinearRegionItem):  # type: ignore[misc]
@@ -322,12 +296,6 @@ class _CountsAxis(pg.AxisItem):  # type: ignore[misc]
         if self.scale_name == ROOT:
             return [f"{value * abs(value):.3g}" for value in values]
         return list(super().tickStrings(values, scale, spacing))
-
-
-def _small_font() -> QFont:
-    font = QFont()
-    font.setPointSize(8)  # as in the legend
-    return font
 
 
 def _reach(curve: Curve) -> float:
