@@ -24,6 +24,7 @@ class DensityPlot(Plot):
         self._box = _LassoBox()
         super().__init__("", "", least=(220, 200), usual=(360, 340), viewBox=self._box)
         self.legend.hide()
+        self.readout.hide()
         self.image = pg.ImageItem()
         self.image.setColorMap(pg.colormap.get("magma"))
         self.points = pg.ScatterPlotItem(size=3, pen=None)

@@ -21,6 +21,7 @@ class ProfileWindow(QDialog):  # type: ignore[misc]
         self.setWindowTitle("Along the line")
         self.profile: LineProfile | None = None
         self.plot = Plot("", "", least=(420, 220), usual=(760, 380))
+        self.plot.readout.hide()
         self.relative = tick_box("Each in parts of its highest value", False, "", self._draw)
         self.setLayout(
             column((self.plot, 1), row(self.relative, None, button("Save…", "Write the values (.csv)", save)))
