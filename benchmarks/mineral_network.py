@@ -166,7 +166,9 @@ def rocks(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
 def measured(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
     """Judge what networks say of measured spectra of known composition, and print it."""
     rows: dict[str, dict[str, float]] = {
-        model.description.name: dict.fromkeys(_JUDGED, 0.0) for model in models
+        f"{model.description.name}{kind}": dict.fromkeys(_JUDGED, 0.0)
+        for model in models
+        for kind in ("", ", tubes", ", electrons")
     }
     for path in sorted({path for pattern in _MEASURED for path in options.data.glob(pattern)}):
         truth = _KNOWN_AS.get(path.stem.partition("_")[0], "")
@@ -177,16 +179,18 @@ def measured(options: argparse.Namespace, models: Sequence[Model]) -> list[Table
             print(f"{path.name}: {error}")
             continue
         for model, (said, sure) in zip(models, answers, strict=True):
-            names, row = members_of(said), rows[model.description.name]
+            names, name = members_of(said), model.description.name
+            kind = ", electrons" if cube.excitation.kind == "electron" else ", tubes"
             if said == UNKNOWN_NAME:
                 verdict = (
                     "unknown, but known to it" if truth in model.description.names else "rightly unknown"
                 )
             else:
                 verdict = "right" if truth in names else "wrong"
+            for row in (rows[name], rows[name + kind]):
+                row[verdict] += 1
                 row["wrong at 0.9 and more"] += verdict == "wrong" and sure >= 0.9
                 row["names of a right answer"] += len(names) if verdict == "right" else 0
-            row[verdict] += 1
             print(f"{path.name[:40]:40s}  {verdict:16s}  {said} {sure:.2f}", flush=True)
     for row in rows.values():
         row["names of a right answer"] /= max(row["right"], 1)

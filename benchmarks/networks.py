@@ -6,6 +6,7 @@
     python -m benchmarks.networks strangers  out-of-distribution spectra: AUROC of each kind
     python -m benchmarks.networks code       what the units of the line autoencoder mean
     python -m benchmarks.networks curves     figures against counts, calibration, resolution, Bragg peaks
+    python -m benchmarks.networks features   spectra that pca and vae reconstruct
     python -m benchmarks.networks files      elements found in measured files
     python -m benchmarks.networks speed      time and memory of a map of 500 × 500 × 4096
 
@@ -298,6 +299,11 @@ def _recipe_spectra(model: Model) -> Mapping[str, Any]:
     return training_recipe(str(model.description.training["recipe"])).source.options
 
 
+def features(options: argparse.Namespace, models: list[Model]) -> list[Table]:
+    size = options.size or 4000
+    return merged([evaluate(model, size=size, seed=options.seed) for model in models])
+
+
 def files(options: argparse.Namespace, models: list[Model]) -> list[Table]:
     return measured_file_tables(options.data, models)
 
@@ -384,7 +390,8 @@ TABLES: dict[str, tuple[Make, tuple[str, ...]]] = {
     "strangers": (strangers, ("mineral-cnn",)),
     "code": (code, ("line-autoencoder",)),
     "curves": (curves, ("mineral-cnn",)),
-    "files": (files, ("element-mlp", "maxrf-cnn", "line-mlp")),
+    "features": (features, ("pca", "vae")),
+    "files": (files, ("element-mlp", "maxrf-cnn", "line-mlp", "line-autoencoder")),
     "speed": (speed, ("mineral-cnn", "line-mlp", "lt-vit")),
 }
 

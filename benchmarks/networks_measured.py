@@ -5,11 +5,13 @@ What no measured truth is at hand for says so.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.mineral_network import measured as judge_minerals
 from benchmarks.networks_files import MeasuredSum, Tally, measured_sums, often_named
 from numpy.typing import NDArray
 
@@ -59,6 +61,43 @@ def line_column(folder: Path, models: Sequence[Model], seed: int) -> Column:
         for name, each in coded.items()
     }
     return column
+
+
+def mineral_column(folder: Path, models: Sequence[Model], _: int) -> Column:
+    """Return what shipped networks say of measured spectra of one material."""
+    counts = _mineral_verdicts(folder, models)
+    names = [model.description.name for model in models]
+    cells = {
+        name: f"{row['right']:.0f} right, {row['wrong']:.0f} wrong of {_number(row)}"
+        for name, row in counts.items()
+        if name in names
+    }
+    return {"Minerals": cells, "Pixels": NONE}
+
+
+def stranger_column(folder: Path, models: Sequence[Model], _: int) -> Column:
+    """Return how many measured spectra of what is none of their classes shipped networks call unknown."""
+    counts = _mineral_verdicts(folder, models)
+    column = {}
+    for model in models:
+        name = model.description.name
+        tubes, electrons = counts[f"{name}, tubes"], counts[f"{name}, electrons"]
+        unknown = electrons["rightly unknown"] + electrons["unknown, but known to it"]
+        strange = tubes["rightly unknown"] + tubes["wrong"]
+        column[f"Out-of-distribution spectra, {name}"] = {
+            "unseen elements": f"{tubes['rightly unknown']:.0f} of {strange:.0f} called unknown",
+            "instrument sem-eds": f"{unknown:.0f} of {_number(electrons)} called unknown",
+        }
+    return column
+
+
+def _mineral_verdicts(folder: Path, models: Sequence[Model]) -> Mapping[str, Mapping[str, float]]:
+    asked = argparse.Namespace(data=folder, models=[model.description.name for model in models])
+    return judge_minerals(asked, models)[0].rows
+
+
+def _number(row: Mapping[str, float]) -> int:
+    return round(sum(row[name] for name in ("right", "rightly unknown", "unknown, but known to it", "wrong")))
 
 
 def reconstruction_cells(folder: Path, models: Sequence[Model]) -> Cells:
@@ -120,8 +159,10 @@ def _purity(code: NDArray[Any], truth: NDArray[Any], judged: NDArray[np.bool_]) 
 COLUMNS: Mapping[str, Callable[[Path, Sequence[Model], int], Column]] = {
     "lines": line_column,
     "code": line_column,
-    "gem": lambda *_: {"": NONE},  # no measured map by a gas detector is public
-    "minerals": lambda *_: {"Pixels": NONE},  # nor one whose minerals are known pixel by pixel
+    "gem": lambda *_: {"": NONE},
+    "minerals": mineral_column,
+    "strangers": stranger_column,
+    "features": lambda folder, models, _: {"Reconstructed spectra": reconstruction_cells(folder, models)},
     "curves": lambda *_: {"": NONE},  # no spectrum under a tube is of a class of mineral-cnn
     "speed": lambda *_: {"": NONE},  # none at hand is as large
 }

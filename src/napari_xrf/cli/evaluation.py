@@ -23,7 +23,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
         "data", metavar="DATA", help=f"a file with its truth (see synthesize), or {HELD_OUT}: as in training"
     )
-    evaluate.add_argument("--curves", action="store_true", help="also against counts, shifts and resolution")
+    evaluate.add_argument(
+        "--curves", action="store_true", help="also against counts, shifts, missing energies …"
+    )
     evaluate.add_argument(
         "--size", type=int, default=SIZE, metavar="N", help=f"held-out spectra (default {SIZE})"
     )

@@ -26,10 +26,16 @@ class TrainingOptions:
     ----------
     epochs
         Most epochs; each is ended by a look at the validation spectra.
-    steps_per_epoch, batch_size
-        Batches of an epoch, and spectra of a batch. Each batch is new.
-    learning_rate, weight_decay, optimizer
-        Of the descent.
+    steps_per_epoch
+        Batches of an epoch, each of new spectra.
+    batch_size
+        Spectra of a batch.
+    learning_rate
+        Size of a step of the descent, at its largest.
+    weight_decay
+        What a step takes off the weights, of that size.
+    optimizer
+        ``"adamw"``, ``"adam"`` or ``"sgd"``.
     schedule
         ``"cosine"``: the rate rises over ``warmup`` of all steps, then falls to a hundredth; or
         ``"constant"``.
