@@ -51,10 +51,11 @@ TRUTH = {
     "spectra/nist_microxrf/Ti_50kv_50_ma_Rh_vac_D1.msa": ("Ti", "C O"),
     "spectra/nist_microxrf/Acrylic_50kv_50_ma_Rh_vac_D1_600s.msa": ("", "C O"),
     "spectra/nist_microxrf/acrylic_Rh50kV_f1.spx": ("", "C O"),
-    "spectra/horiba_xgt7200/Al.txt": ("Al", "C O"),
+    # Silicon and zirconium of these plates' alloys: narrow peaks at their lines, of zirconium Kβ as well.
+    "spectra/horiba_xgt7200/Al.txt": ("Al", "C O Si"),
     "spectra/horiba_xgt7200/Cu.txt": ("Cu", "C O"),
     "spectra/horiba_xgt7200/Fe.txt": ("Fe", "C O"),
-    "spectra/horiba_xgt7200/Mg.txt": ("Mg", "C O"),
+    "spectra/horiba_xgt7200/Mg.txt": ("Mg", "C O Zr"),
     "spectra/horiba_xgt7200/Ti.txt": ("Ti", "C O"),
     "spectra/horiba_xgt7200/Zn.txt": ("Zn", "C O"),
     "spectra/other/Steel.spe": ("Cr Mn Fe Ni Mo", "Si P S V Co Cu As W Ar"),
@@ -71,7 +72,8 @@ TRUTH = {
     # On a foil of silicon nitride: Si K holds two in five of its counts, though the file does not list it.
     "bcf/test_TEM.bcf": ("O Ti Cu Pd", "C N Si"),
     "hdf5/SiO2_EDS_SI.hspy": ("O Si", "C Cu"),
-    "hdf5/EDS_SEM_TM002.hspy": ("C O Al Mn Cu Zr", ""),
+    # A sputtered film keeps some of the argon: chi-square is 570 with silver in its place and 459 with it.
+    "hdf5/EDS_SEM_TM002.hspy": ("C O Al Mn Cu Zr", "Ar"),
     "../cases/analysis/i_galena.h5": ("S Pb", "Ag"),
     "../cases/analysis/i_cassiterite.h5": ("Sn Fe", "Ta"),
 }  # fmt: skip

@@ -5,6 +5,7 @@ import pytest
 
 from measured import measured_file
 from napari_xrf import read, simulate
+from napari_xrf.core.constants import HC_KEV_ANGSTROM
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import Cancelled
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
@@ -12,6 +13,8 @@ from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
 from napari_xrf.maps.identification.explanation import explain
 from napari_xrf.maps.identification.judgement import Evidence, judge, probability_of
 from napari_xrf.maps.spectra.families import family_columns
+from napari_xrf.maps.spectra.scatter import scatter_columns
+from napari_xrf.physics.crystal import reflections
 from napari_xrf.physics.detector.detector import respond
 from napari_xrf.physics.instrument import load_instrument
 from simulated_maps import TUBE, simulate_map
@@ -224,6 +227,42 @@ def test_iron_with_reflections_holds_iron_alone():
     found = {one.element for one in find_elements(cube)}
     assert "Fe" in found
     assert found <= {"Fe", "Mn", "Cr", "Cu", "Si"}
+
+
+@pytest.mark.parametrize("metal", ["Al", "Mg"])
+def test_reflections_of_a_metal_are_no_elements(metal):
+    axis, detector = EnergyAxis(-0.955, 0.01, 2400), load_instrument("m4-tornado").detector
+    generator, energies = np.random.default_rng(0), np.maximum(axis.energies, 0.01)
+    counts = 6e5 * family_columns((f"{metal} K",), detector, axis, 30.0)[0]
+    counts += np.where(axis.energies > 0.9, 15 * np.exp(-(((energies - 14) / 7) ** 2)) + 5, 0)
+    transfers, _ = reflections(metal)
+    # Towards a detector at 157°, of grains of any size and direction.
+    for kev in HC_KEV_ANGSTROM * transfers / np.sin(np.radians(157.0 / 2)):
+        if 1.5 < kev < 10:
+            sigma = 1.05 * float(detector.sigma(kev))
+            peak = np.exp(-0.5 * ((axis.energies - kev) / sigma) ** 2)
+            counts += generator.uniform(300, 3000) * peak / peak.sum()
+    tube = {"Rh K elastic": 600, "Rh K Compton": 3000, "Rh L elastic": 800}
+    for name, column in scatter_columns("tube", 30.0, "Rh", 150.0, detector, axis).items():
+        counts += tube.get(name, 0) * column
+    excitation = Excitation(kind="tube", energy_kev=30.0, anode="Rh")
+    known = calibrate_map(SpectralCube(generator.poisson(counts)[None, None], axis, excitation=excitation))
+    assert not known.doubt
+    assert {one.element for one in known.elements} == {metal}
+
+
+def test_a_sputtered_film_holds_argon_and_no_silver():
+    axis, detector = EnergyAxis(-0.1, 0.01, 1024), load_instrument("sem-eds").detector
+    families = ("Al K", "Mn K", "Mn L", "Cu L", "Cu K", "Ar K")
+    shares = np.array([6.6e4, 5.4e4, 1e5, 8.8e4, 1.5e3, 5e3])
+    counts = shares @ family_columns(families, detector, axis, 10.0)
+    counts[axis.positive] += 1200 * np.exp(-axis.energies[axis.positive] / 3)
+    excitation = Excitation(kind="electron", energy_kev=10.0)
+    counts = np.random.default_rng(4).poisson(counts)
+    found = {
+        one.element for one in find_elements(SpectralCube(counts[None, None], axis, excitation=excitation))
+    }
+    assert found == {"Al", "Ar", "Mn", "Cu"}
 
 
 def test_carbon_shows_beside_potassium_and_calcium_under_electrons():

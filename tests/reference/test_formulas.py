@@ -44,6 +44,8 @@ def test_weight_fractions(formula, element, fraction):
         ("{[Fe]2O}3", "Fe6O3"),
         ("Fe2+Fe3+2O4", "Fe3O4"),
         ("Ca²⁺CO₃²⁻", "CaCO3"),
+        ("Ca^2+(CO3)^{2-}", "CaCO3"),
+        ("Fe(2+)Fe^{3+}2O4", "Fe3O4"),
         ("CaCO32-", "CaCO3"),
         ("Na+", "Na"),
         ("Ca CO3", "CaCO3"),

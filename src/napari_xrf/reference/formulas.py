@@ -11,7 +11,7 @@ from napari_xrf.core.errors import InvalidInput
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻−", "01234567890123456789+--")
 _DOT = "·"
 _DOTS = str.maketrans("•∙⋅‧・*", _DOT * 6)
-_VALENCE = re.compile(r"(?<=[a-zA-Z])\((II|III|IV|VI|VII)\)")
+_VALENCE = re.compile(r"(?<=[a-zA-Z])\((II|III|IV|VI|VII|\d[+-])\)|\^(\{\d*[+-]+\d*\}|\d*[+-]+)")
 _ONE_ROMAN = re.compile(r"(?<=[a-zA-Z])\([IV]\)")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _TOKEN = re.compile(r"([A-Z][a-z]?)(\d*[+-])?|([(\[{])|([)\]}])")
@@ -30,8 +30,8 @@ def mass_fractions(formula: str) -> dict[str, float]:
     """Return the weight fraction of each element of a chemical formula.
 
     Understood are round, square and curly brackets, decimal indices, subscript digits, spaces, leading
-    coefficients, charges (``Fe2+``, ``Fe(II)``; they weigh nothing) and hydrates or added units behind a dot:
-    ``·``, ``•``, ``∙``, ``⋅``, ``‧``, ``*`` or a full stop.
+    coefficients, charges (``Fe2+``, ``Fe^2+``, ``Fe(II)``; they weigh nothing) and hydrates or added units
+    behind a dot: ``·``, ``•``, ``∙``, ``⋅``, ``‧``, ``*`` or a full stop.
 
     A full stop adds a unit where no decimal number can be meant: behind a letter or bracket (``CaO.Al2O3``),
     before a letter or a space (``CaSO4.H2O``), and between the digits of an index of oxygen, a halogen or a
@@ -186,6 +186,10 @@ def _misplaced(formula: str, rest: str) -> InvalidInput:
         )
     if rest[0] in "0123456789.":
         return _unreadable(formula, f"{rest[0]!r} counts nothing", "Numbers follow a symbol or a bracket")
+    if rest[0] in "+-":
+        return _unreadable(
+            formula, "a group's charge looks like a count", "Leave charges out, they weigh nothing"
+        )
     return _unreadable(formula, f"{rest[0]!r} has no meaning there", "Write it like CaSO4·2H2O")
 
 

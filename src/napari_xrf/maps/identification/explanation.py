@@ -1,5 +1,7 @@
 """One spectrum explained by the elements it needs."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.identification.judgement import Evidence, FoundElement, judge, weigh
+from napari_xrf.maps.identification.reflections import expected_reflections
 from napari_xrf.maps.spectra.candidates import Candidate, candidates, columns_by_element
 from napari_xrf.maps.spectra.joint_fit import Linear
 from napari_xrf.maps.spectra.peaks import without_spikes
@@ -90,11 +93,13 @@ def explain(
     pool = candidates(setting, listed, usual)
     # While axis and source are not known, free peaks stand in for lines at wrong places.
     next_stray = NEXT_STRAY if thorough else FIRST_STRAY
-    columns = SpectrumFit(summed, setting, pool, stray_places(setting), demand, next_stray)
-    search = _Search(columns, certain, progress)
-    search.grow()
-    search.prune()
+    strays = stray_places(setting)
+    search = _grown(SpectrumFit(summed, setting, pool, strays, demand, next_stray), certain, progress)
     if thorough:
+        reflected = expected_reflections(search.spectrum, search.best)
+        if reflected:
+            columns = SpectrumFit(summed, setting, pool, (*strays, *reflected), demand, next_stray)
+            search = _grown(columns, certain, progress)
         search.improve()
         search.verify()
     return search.explanation(thorough)
@@ -127,6 +132,13 @@ def explain_again(
         search.certain = frozenset()
         search.prune()
     return search.explanation(judged=False)
+
+
+def _grown(spectrum: SpectrumFit, certain: tuple[str, ...], progress: Progress) -> _Search:
+    search = _Search(spectrum, certain, progress)
+    search.grow()
+    search.prune()
+    return search
 
 
 class _Search:
@@ -211,13 +223,13 @@ class _Search:
         near = self._near_strays(at, element)
         if near.size == 0:
             return None
-        own = 0.5 * gains[self.spectrum.stray_start + near] / temper + self.spectrum.stray_odds(
-            len(at.content.strays)
-        )
+        own = 0.5 * gains[self.spectrum.stray_start + near] / temper
+        own += self.spectrum.stray_odds(near, at.content.strays)
         if self.spectrum.pool[element].log_odds >= USUAL_LOG_ODDS:
             # At a usual element's line it is that element, unless it is much worse.
             own -= ELEMENT_FIRST * (
-                np.abs(energies[self.stray_top[near]] - energies[top]) < 0.5 * self.fwhm[top]
+                (np.abs(energies[self.stray_top[near]] - energies[top]) < 0.5 * self.fwhm[top])
+                & ~self.spectrum.expected[near]
             )
         best = int(np.argmax(own))
         return float(own[best]), int(near[best])
@@ -225,10 +237,13 @@ class _Search:
     def _near_strays(self, at: Explained, element: int) -> NDArray[np.intp]:
         """Return the stray peaks that may stand near an element's main line."""
         top, energies = int(self.top[element]), self.spectrum.energies
-        if len(at.content.strays) >= _MOST_STRAYS or not self.stray_top.size:
+        if not self.stray_top.size or self._too_many(at.content.strays):
             return np.zeros(0, dtype=np.intp)
         near = np.flatnonzero(np.abs(energies[self.stray_top] - energies[top]) < 1.5 * self.fwhm[top])
         return self._open_to_strays(at, near)
+
+    def _too_many(self, strays: frozenset[int], number: int = _MOST_STRAYS) -> bool:
+        return len(self.spectrum.unexpected(strays)) >= number
 
     def _open_to_strays(
         self, at: Explained, strays: NDArray[np.intp], without: int | None = None
@@ -320,8 +335,8 @@ class _Search:
             stray = self._stray_near(at, int(k), gains, temper)
             if stray is not None:
                 found.append((change + stray[0], content.minus(k).with_stray(stray[1])))
-            several = self._strays_for(at, k, gains)
-            if len(several) > 1 and len(content.strays) + len(several) <= _MOST_STRAYS:
+            several = self._strays_for(at, k, gains, temper)
+            if len(several) > 1 and not self._too_many(content.strays | several, _MOST_STRAYS + 1):
                 # First-order gains of several peaks would have to know of each other: fits tell.
                 found.append(
                     (
@@ -337,8 +352,8 @@ class _Search:
         found += [(6.0, content.without_stray(stray)) for stray in content.strays]
         return found
 
-    def _strays_for(self, at: Explained, element: int, gains: Array) -> frozenset[int]:
-        """Return a stray peak for each group of an element's lines that stands apart."""
+    def _strays_for(self, at: Explained, element: int, gains: Array, temper: float) -> frozenset[int]:
+        """Return a stray peak for each group of an element's lines that stands apart, where it pays."""
         spectrum = self.spectrum
         rest = np.array(spectrum.columns[self.first[element]])
         highest, energies = float(rest.max()), spectrum.energies
@@ -348,16 +363,17 @@ class _Search:
             near = np.flatnonzero(np.abs(energies[self.stray_top] - energies[top]) < 0.5 * self.fwhm[top])
             near = self._open_to_strays(at, near, element)
             if near.size:
-                found.add(int(near[np.argmax(gains[spectrum.stray_start + near])]))
+                own = 0.5 * gains[spectrum.stray_start + near] / temper
+                own += spectrum.stray_odds(near, at.content.strays | found)
+                if own.max() > 0:
+                    found.add(int(near[np.argmax(own)]))
             rest[np.abs(energies - energies[top]) < 1.2 * self.fwhm[top]] = 0
         return frozenset(found) - at.content.strays
 
     def _gain_of_strays(self, strays: frozenset[int], gains: Array, change: float, temper: float) -> float:
-        own = [
-            0.5 * gains[self.spectrum.stray_start + stray] / temper + self.spectrum.stray_odds(1)
-            for stray in strays
-        ]
-        return change + float(sum(own))
+        rows = np.array(sorted(strays), dtype=np.intp)
+        own = 0.5 * gains[self.spectrum.stray_start + rows] / temper
+        return change + float((own + self.spectrum.stray_odds(rows, strays)).sum())
 
     def _crowd(self, at: Explained, element: int) -> list[int]:
         """Return an element and the weaker ones so near that one wide peak may stand for all."""

@@ -43,6 +43,7 @@ _WRONG_RATIO = 8.0  # log-odds that they cost
 _SEEN_SIBLINGS, _SURE_SIBLINGS = 4.0, 8.0  # standard errors at which other lines count as seen; beyond doubt
 # Reflections: those not told apart, the range they lie in, and how near to a line one passes for it.
 _STRAYS_UNSEEN, _STRAY_RANGE_KEV, _SAME_PLACE_KEV = 0.5, 10.0, 0.04
+_REFLECTED_FWHM = 0.3  # how near to a line a metal's reflection lies that may be taken for it
 # Lines of a usual anode where none is known: up to such a part of all counts they are as likely the tube's as
 # the sample's; small ones are hardly ever the sample's.
 _SCATTERED_PART, _TUBE_OR_SAMPLE, _OF_TUBE = 0.1, 0.5, 0.4
@@ -215,7 +216,9 @@ def _evidence(
     one, temper = spectrum.pool[position], best.misfit
     siblings = _siblings(spectrum, best, own, temper)
     counts, _ = _net(one, one.mapped, best, own, temper)
-    reflections = (len(best.content.strays) + _STRAYS_UNSEEN) / _STRAY_RANGE_KEV * _SAME_PLACE_KEV
+    free = len(spectrum.unexpected(best.content.strays))
+    reflections = (free + _STRAYS_UNSEEN) / _STRAY_RANGE_KEV * _SAME_PLACE_KEV
+    reflections += _is_reflected(spectrum, best, own)
     contrast, hidden = _prominence(spectrum, best, own)
     error = float(best.fit.errors[own[0]]) * math.sqrt(temper)
     seen = Evidence(
@@ -232,6 +235,13 @@ def _evidence(
         _may_be_anode(spectrum, one),
     )
     return replace(seen, odds=min(odds, _cap(spectrum, best, position, seen)))
+
+
+def _is_reflected(spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp]) -> bool:
+    """Whether a metal in the sample reflects where an element has its main line."""
+    top = float(spectrum.energies[int(spectrum.columns[best.index[own[0]]].argmax())])
+    near = _REFLECTED_FWHM * float(spectrum.setting.detector.fwhm(top))
+    return any(one.expected and abs(one.kev - top) < near for one in spectrum.strays)
 
 
 def _left_in_maps(spectrum: SpectrumFit, best: Explained, elements: frozenset[int]) -> frozenset[str]:

@@ -64,20 +64,20 @@ class Candidate:
 def candidates(setting: Setting, listed: tuple[str, ...] = (), usual: bool = False) -> tuple[Candidate, ...]:
     """Return the elements to look for, by rising atomic number; without rare ones where ``usual``.
 
-    Left out are noble gases (argon is allowed where there is air), elements without a long-lived
-    isotope, and the anode, whose lines the scattered tube spectrum holds anyway.
+    Left out are noble gases but argon (of air, and of the sputtering gas in films), elements without a
+    long-lived isotope, and the anode, whose lines the scattered tube spectrum holds anyway.
     """
     chosen = []
     for number in range(4, HEAVIEST + 1):
         element = xraylib.AtomicNumberToSymbol(number)
-        if element in NEVER or element == setting.anode or (element == "Ar" and not setting.in_air):
+        if element in NEVER or element == setting.anode:
             continue
         families = ordered_families(element, setting)
         if families and not (usual and log_odds(element, listed) < _USUAL):
             odds = log_odds(element, listed)
             if element not in listed:
                 odds += _BY_M_ALONE * families[0].endswith("M")
-                odds += (_COMMON - _USUAL) * (element == "Ar")  # only in air is it looked for
+                odds += (_COMMON - _USUAL) * (element == "Ar" and setting.in_air)
             odds += _TUBE_MATERIAL * (element == "Rh" and setting.kind in ("tube", None))
             chosen.append((element, families, odds))
     columns = columns_by_element([families for _, families, _ in chosen], setting)

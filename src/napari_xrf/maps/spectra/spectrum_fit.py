@@ -34,6 +34,7 @@ _STRONG_SUM = 3.0  # the same of pile-up
 _MEDIAN_SQUARE = 0.455  # of a normal variable
 _FELT = 2.0  # squared standard errors that a deviation must move the spectrum by
 FIRST_STRAY, NEXT_STRAY = -12.0, -6.0  # log-odds of peaks of free place and width: they come in numbers
+EXPECTED_STRAY = -2.0  # of one where a metal is known to reflect
 # What such a peak costs besides where an element that samples often hold has its main line. In metals (up
 # to two strong elements of rocks) reflections lie anywhere; rocks hold a little of much, and reflect little.
 USUAL_LOG_ODDS, ELEMENT_FIRST, _WIDE = -4.0, 15.0, 2.5
@@ -145,8 +146,9 @@ class SpectrumFit:
         self._continuum_part = _CONTINUUM_PART if held is None else held
         self.setting, self.pool, self.strays, self.demand = setting, pool, strays, demand
         self.next_stray = next_stray
+        self.expected = np.array([one.expected for one in strays], dtype=bool)
         families = [family for one in pool for family in one.families]
-        self.names = (*families, *(f"stray {one.kev:.2f} keV" for one in strays), *around.names)
+        self.names = (*families, *(one.name for one in strays), *around.names)
         profiles = [one.columns for one in pool]
         self.whole = np.concatenate([*profiles, stray_columns(strays, setting), around.columns])
         self.starts = channel_groups(setting)
@@ -182,7 +184,8 @@ class SpectrumFit:
         at = np.array([one.kev for one in self.strays])
         reach = 0.5 * np.asarray(self.setting.detector.fwhm(at))
         near = np.abs(at[:, None] - tops).min(axis=1) < reach
-        return ELEMENT_FIRST * near * (np.array([one.widths for one in self.strays]) < _WIDE)
+        narrow = np.array([one.widths < _WIDE and not one.expected for one in self.strays])
+        return ELEMENT_FIRST * near * narrow
 
     def grouped(self, values: Array) -> Array:
         """Return (..., E) values summed in groups of fitted channels, (..., G)."""
@@ -198,11 +201,18 @@ class SpectrumFit:
         """Return the prior of a content."""
         own = sum(self.element_odds(one) for one in content.elements)
         own -= self.richness * sum(float(self.stray_cost[one]) for one in content.strays)
-        return own + sum(self.stray_odds(number) for number in range(len(content.strays)))
+        free = len(self.unexpected(content.strays))
+        own += EXPECTED_STRAY * (len(content.strays) - free)
+        return own + (FIRST_STRAY + (free - 1) * self.next_stray if free else 0.0)
 
-    def stray_odds(self, present: int) -> float:
-        """Return the log-odds of one more stray peak beside those present."""
-        return self.next_stray if present else FIRST_STRAY
+    def unexpected(self, strays: frozenset[int]) -> frozenset[int]:
+        """Return the stray peaks that no metal's lattice explains."""
+        return frozenset(one for one in strays if not self.expected[one])
+
+    def stray_odds(self, more: Index, present: frozenset[int]) -> Array:
+        """Return the log-odds of each of some more stray peaks beside those present."""
+        free = self.next_stray if self.unexpected(present) else FIRST_STRAY
+        return np.where(self.expected[more], EXPECTED_STRAY, free)
 
     def element_odds(self, element: int) -> float:
         """Return what an element's gain must exceed, negated."""
@@ -271,7 +281,7 @@ class SpectrumFit:
 
 def _strong_at(name: str) -> float:
     """Return how many standard errors of a column show where it is wrong."""
-    if name.startswith(("continuum", "stray")):
+    if name.startswith("continuum") or (name.startswith("stray") and not name.endswith("reflected")):
         return math.inf
     return _STRONG_SUM if name.startswith("pile-up") else _STRONG
 

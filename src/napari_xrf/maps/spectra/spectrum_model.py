@@ -35,11 +35,11 @@ _OPEN_4F, _OPEN_M_PART = 57, 1.0
 _LOOSE_PART = {"L": 0.25, "M": 0.5}  # of Lγ and Mζ: tables of rates differ by up to 70 % (Sn Lγ)
 _SUM_PART, _SUM_SHIFT_KEV = 0.5, 0.05  # of each sum peak
 # Scattered peaks are known less well than lines: what angles and light atoms really were, scatter twice.
-_LOOSE = {"elastic": 2.0, "Compton": 5.0}
+_LOOSE = {"elastic": 2.0, "Compton": 5.0, "reflected": 3.0}
 _TWICE_PART, _TWICE_KEV = 0.15, 0.9  # of Compton photons, scattered a second time: how far below they lie
 _ESCAPE_PART = 1.0  # of the escape peaks: some instruments take them out of the spectrum
 _STRAY_WIDTHS = (1.3, 2.0, 3.0, 4.5)  # of the resolution: the convergent beam broadens reflections
-_STRAY_RANGE_KEV = (1.2, 18.0)
+STRAY_RANGE_KEV = (1.2, 18.0)
 _FARTHEST = 9.0  # standard deviations, of a stray peak
 
 
@@ -58,6 +58,12 @@ class Stray:
 
     kev: float
     widths: float
+    expected: bool = False  # whether the lattice of a metal reflects there
+
+    @property
+    def name(self) -> str:
+        """What its column is called."""
+        return f"stray {self.kev:.2f} keV" + " reflected" * self.expected
 
 
 def surroundings(
@@ -97,7 +103,7 @@ def stray_places(setting: Setting) -> tuple[Stray, ...]:
     """
     if setting.kind == "electron":
         return ()
-    low, high = max(_STRAY_RANGE_KEV[0], setting.low), min(_STRAY_RANGE_KEV[1], setting.high)
+    low, high = max(STRAY_RANGE_KEV[0], setting.low), min(STRAY_RANGE_KEV[1], setting.high)
     found = []
     for factor in _STRAY_WIDTHS:
         at = low
