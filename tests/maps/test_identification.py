@@ -251,6 +251,19 @@ def test_reflections_of_a_metal_are_no_elements(metal):
     assert {one.element for one in known.elements} == {metal}
 
 
+def test_few_k_lines_far_from_others_show_zirconium_whose_l_lines_are_drowned():
+    axis, detector = EnergyAxis(-0.955, 0.01, 2900), load_instrument("m4-tornado").detector
+    families = ("Al K", "Si K", "K K", "Ca K", "Ti K", "Mn K", "Fe K", "Zr K", "Zr L")
+    shares = np.array([3e4, 2e5, 6e4, 8e5, 2e5, 3e4, 1.5e6, 1200, 60])
+    counts = shares @ family_columns(families, detector, axis, 28.0)
+    inside = (axis.energies > 0.9) & (axis.energies < 28)
+    counts[inside] += 60 * np.exp(-(((axis.energies[inside] - 11) / 6) ** 2)) + 3
+    excitation = Excitation(kind="tube", energy_kev=28.0, anode="Rh")
+    counts = np.random.default_rng(2).poisson(counts)
+    found = find_elements(SpectralCube(counts[None, None], axis, excitation=excitation))
+    assert {one.element for one in found} == {"Al", "Si", "K", "Ca", "Ti", "Mn", "Fe", "Zr"}
+
+
 def test_a_sputtered_film_holds_argon_and_no_silver():
     axis, detector = EnergyAxis(-0.1, 0.01, 1024), load_instrument("sem-eds").detector
     families = ("Al K", "Mn K", "Mn L", "Cu L", "Cu K", "Ar K")

@@ -12,7 +12,10 @@ from napari_xrf.reference.crystals import lattices
 
 Array = NDArray[np.float64]
 
-_METAL_PART = 0.6  # of the counts of all elements, which a metal holds at least
+_METAL_PART, _SHEET_PART = (
+    0.6,
+    0.05,
+)  # of the counts of all elements, and of all, which a metal holds at least
 _STRONG_PART = 0.02  # of all counts: stronger elements are there whatever is reflected
 # A reflection of less than this part of the strongest one's power is not looked for (grains at random; a
 # texture makes any several times stronger or weaker).
@@ -70,9 +73,8 @@ def _metal(spectrum: SpectrumFit, best: Explained) -> str | None:
         return None
     held = {spectrum.pool[one].element: _counts(spectrum, best, one) for one in best.content.elements}
     most = max(held, key=lambda element: held[element], default=None)
-    if most not in lattices() or held[most] < _METAL_PART * sum(held.values()):
-        return None
-    return most
+    least = max(_METAL_PART * sum(held.values()), _SHEET_PART * float(spectrum.counts.sum()))
+    return most if most in lattices() and held[most] > least else None
 
 
 def _counts(spectrum: SpectrumFit, best: Explained, element: int) -> float:

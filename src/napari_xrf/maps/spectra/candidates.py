@@ -37,6 +37,9 @@ _TUBE_MATERIAL = -20.0  # rhodium in a tube's spectrum is the tube's, whatever w
 # elements are so much likelier than L and M photons (fluorescence yield) that electrons show them
 # down to an overvoltage of 1.25.
 _EXCITED_PART = {"tube": 0.6, "electron": 0.8, "monochromatic": 0.985, None: 0.97}
+# Softer L lines lie among the K lines of rocks, and much is absorbed of them: K lines of zirconium under
+# 28 kV, few as they are, are clearer.
+_DROWNED_KEV, _CLEAR_PART = 3.0, 0.8
 _MAPPED_KEV = 0.6  # below it, L lines of light metals drown among C, N, O and each other
 # Softer L lines (of K, Ca and Sc: a hundredth of the photons of their K lines) are left to carbon.
 _BURIED_KEV = 0.4
@@ -111,8 +114,12 @@ def ordered_families(element: str, setting: Setting) -> tuple[str, ...]:
         for family, line in lines.items()
         if line is not None and line.energy >= lowest
     }
+    well = _EXCITED_PART[setting.kind]
+    softer = main_line(element, "L")
+    if softer is not None and softer.energy < _DROWNED_KEV:
+        well = max(well, _CLEAR_PART)
     # What is excited badly still shows where nothing else of the element does: iron K under 10 kV.
-    for part in (_EXCITED_PART[setting.kind], _EXCITED_PART[None]):
+    for part in (well, _EXCITED_PART[None]):
         first = next((family for family, edge in edges.items() if edge < part * setting.highest_kev), None)
         if first is not None:
             return (first, *(other for other in in_range if other != first and not _is_buried(other)))
