@@ -336,7 +336,7 @@ class _Search:
             if stray is not None:
                 found.append((change + stray[0], content.minus(k).with_stray(stray[1])))
             several = self._strays_for(at, k, gains, temper)
-            if len(several) > 1 and not self._too_many(content.strays | several, _MOST_STRAYS + 1):
+            if several and not self._too_many(content.strays | several, _MOST_STRAYS + 1):
                 # First-order gains of several peaks would have to know of each other: fits tell.
                 found.append(
                     (
