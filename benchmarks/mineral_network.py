@@ -180,7 +180,7 @@ def measured(options: argparse.Namespace, models: Sequence[Model]) -> list[Table
             continue
         for model, (said, sure) in zip(models, answers, strict=True):
             names, name = members_of(said), model.description.name
-            kind = ", electrons" if cube.excitation.kind == "electron" else ", tubes"
+            kind = ", electrons" if "_SEM" in path.stem else ", tubes"
             if said == UNKNOWN_NAME:
                 verdict = (
                     "unknown, but known to it" if truth in model.description.names else "rightly unknown"
