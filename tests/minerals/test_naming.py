@@ -235,6 +235,39 @@ def test_groups_of_a_few_common_minerals_make_a_rock():
     assert not is_rock([Name((0, 1, 3, 4), 0.9, 1.0, 0, -1, 0.0)], candidates)
 
 
+def test_a_rare_mineral_shares_a_name_only_where_the_spectrum_prefers_it_clearly():
+    """Iron oxides of any rock were metal, too, which explained them better by half a unit."""
+    known = expected(*(seen(0.15, first) for first in (1.0, 1.001, 1.2, 0.1, 5.0)))
+    rarity = np.array([0.0, 24.0, 24.0, 0.0, 0.0])
+    candidates = Candidates(5, [(0,), (3,), (4,)], rarity, rarity == 0, 12.0, 0.4)
+
+    def members(*first):
+        ends = [End(place, 100, 1e5 * sum(seen(0.15, each))) for place, each in enumerate((*first, 0.1, 5.0))]
+        return name_ends(ends, [Comparison(known)] * 3, candidates)[0].minerals
+
+    assert members(1.001) == (0,)
+    assert 2 in members(1.2)
+
+
+def test_what_is_surely_in_a_map_tells_of_what_kind_it_is():
+    """Copper of a slag was a carbonate: only rarity parts them."""
+    rarity = np.array([8.0, 8.0, 8.0, 8.0, 24.0, 0.0, 24.0])
+    sets = (frozenset({0, 1, 4}), frozenset({1, 2}), frozenset({3}))
+    candidates = Candidates(7, [], rarity, rarity == 0, 12.0, 0.4, sets=sets)
+    names = [Name((each,), 0.9, 1.0, 0, -1, 0.0) for each in (0, 1, 1, 5)]
+    told = candidates.in_context(names).rarity
+    assert round(told[0], 1) == 8
+    assert 8.5 < told[4] < 9.5  # rare elsewhere, at home here
+    assert 10 < told[3] < 11
+    assert told[2] > 9.5
+    assert (told[5:] == rarity[5:]).all()
+    more = candidates.in_context([*names, Name((4,), 0.9, 1.0, 0, -1, 0.0)]).rarity
+    assert more[3] > told[3]
+    unsure = [replace(name, probability=0.7) for name in names]
+    assert candidates.in_context(unsure) is candidates
+    assert candidates.in_context(names[3:]) is candidates
+
+
 def test_names_that_endorse_a_wrong_sensitivity_are_found_out_by_all_ends_together():
     """A slag's fayalite was olivine, its akermanite diopside: soft lines are stronger than expected."""
     shape = np.exp(-0.5 * ((BINS.energies[:, None] - [1.6, 2.2, 6.4]) / 0.1) ** 2)

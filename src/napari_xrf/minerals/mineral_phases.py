@@ -32,7 +32,15 @@ from napari_xrf.minerals.mixing.ends import End, learn_ends
 from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.minerals.naming.compared import Name
 from napari_xrf.minerals.naming.comparison_of_ends import Comparison, rough_distances
-from napari_xrf.minerals.naming.names import Candidates, agreed_names, compare_ends, name_compared, name_ends
+from napari_xrf.minerals.naming.names import (
+    ACCESSORY,
+    RARE,
+    Candidates,
+    agreed_names,
+    compare_ends,
+    name_compared,
+    name_ends,
+)
 from napari_xrf.minerals.search import MineralSearch
 from napari_xrf.minerals.separability import inseparable_groups
 from napari_xrf.reference.minerals import (
@@ -41,6 +49,7 @@ from napari_xrf.reference.minerals import (
     minerals_of_set,
     minerals_of_sets,
     phases_by_name,
+    sets_of_minerals,
 )
 
 SAMPLE = 1_500  # pixels that teach what is common to all
@@ -70,9 +79,7 @@ _TEACHING = 15  # ends, the largest, that choose among first guesses of the sens
 _TEMPER_OF_GUESSES, _LEAST_WEIGHT = 0.1, 0.1
 _FOUND = 0.9  # probability of an element whose lines speak against names
 _SEED = 20260701
-# In minus twice the log-likelihood: what a mineral that is not rock-forming must explain besides, and what
-# each further part of a fine-grained mixture must.
-_ACCESSORY, _RARE = 8.0, 24.0
+# In minus twice the log-likelihood: what each further part of a fine-grained mixture must explain besides.
 _STEP, _STEP_GIVEN = 12.0, 30.0
 _TEMPER, _TEMPER_GIVEN = 0.4, 0.7  # of differences of scores; a list that somebody chose holds what is there
 _TOLD = 4
@@ -480,11 +487,12 @@ def name_phases(
         judges, told = _judges(ends, whole, names, told)
         for _ in range(1, rounds[place]):
             judges, told = _judges(ends, whole, name_ends(ends, judges, candidates), told)
+        known_kind = candidates.in_context(names)
         if found:
-            names = name_ends(ends, judges, candidates, veto=True)
+            names = name_ends(ends, judges, known_kind, veto=True)
         else:
             # Names that lines speak against still tell what lies in grains.
-            first = candidates.with_grains(ends, names)
+            first = known_kind.with_grains(ends, names)
             tables = compare_ends(ends, judges, first, blend=True)
             wider = candidates.with_grains(ends, name_compared(ends, tables, first, veto=False))
             if (wider.blending != first.blending).any():
@@ -577,13 +585,19 @@ def _candidates(search: MineralSearch, classes: list[tuple[int, ...]]) -> Candid
         if mineral.name in common or shipped.get(mineral.name) != mineral:
             return 0.0
         usual = mineral.name in accessory and not mineral.elements & _UNSEEN
-        return _ACCESSORY if usual else _RARE
+        return ACCESSORY if usual else RARE
 
     rarity = np.array([cost(mineral) for mineral in search.minerals])
+    # What no map shows, no other mineral of a map makes more probable.
+    told = {m.name: place for place, m in enumerate(search.minerals) if not m.elements & _UNSEEN}
+    sets = tuple(
+        frozenset(told[each] for each in own if each in told and rarity[told[each]] > 0)
+        for own in sets_of_minerals()
+    )
     # Clays are common, but as a part of what is fine-grained: as a grain, a feldspar comes first.
     clays = np.array([mineral.group == "clay" for mineral in search.minerals])
-    graded = np.where(clays, _ACCESSORY, rarity)
-    return Candidates(number, classes, graded, rarity == 0, _STEP, _TEMPER, False, found)
+    graded = np.where(clays, ACCESSORY, rarity)
+    return Candidates(number, classes, graded, rarity == 0, _STEP, _TEMPER, False, found, sets)
 
 
 def _told(ends: Sequence[End], names: Sequence[Name], minerals: tuple[Mineral, ...]) -> tuple[str, ...]:

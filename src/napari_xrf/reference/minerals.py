@@ -133,6 +133,11 @@ def minerals_of_set(name: str) -> tuple[str, ...]:
     return tuple(sets[key])
 
 
+def sets_of_minerals() -> tuple[tuple[str, ...], ...]:
+    """Return the names of the minerals of each set."""
+    return tuple(tuple(names) for names in _sets().values())
+
+
 def minerals_of_sets() -> frozenset[str]:
     """Return the names of all minerals of the sets: what samples of any kind hold."""
     return frozenset(name for names in _sets().values() for name in names)

@@ -52,6 +52,12 @@ _MOST_PARTS = 4  # of a mixture
 _MOSTLY = 0.9  # of the area: as good as pure
 _IN_GRAINS = 0.2  # how probable mixtures are beforehand inside grains that one mineral explains
 _GOOD_PART, _STRANGE_PART = 0.1, 0.6  # area, and probability of a part that no grain of the map is
+# In minus twice the log-likelihood: what a mineral that is not rock-forming must explain besides
+ACCESSORY, RARE = 8.0, 24.0
+_AT_HOME = math.exp(-0.5 * ACCESSORY)
+_TELLS_KIND = 0.8  # probability of a name that tells of what kind a sample is
+_UNKNOWN_KINDS, _STEPS_TO_PARTS = 1.0, 100  # names that a kind which no set is counts for
+_PREFERRED = 2.0  # in minus twice the log-likelihood, of a name that only rarity speaks against
 _MOST_ASKED = 4  # mixtures that lines may speak against, before none is likely
 
 
@@ -70,6 +76,7 @@ class Candidates:
     temper: float
     chosen: bool = False  # whether somebody chose the list: then a mixture of its minerals is no wonder
     elements: frozenset[str] = frozenset()  # found in the map
+    sets: tuple[frozenset[int], ...] = ()  # what kinds of samples hold beside what all do
 
     def with_grains(self, ends: Sequence[End], names: Sequence[Name]) -> "Candidates":
         """Return the same, where mixtures may hold what even ends are, be it rare: it lies beside them."""
@@ -78,6 +85,29 @@ class Candidates:
             if name.best >= 0 and end.variation < _LEAST_VARIATION:
                 blending[name.best] = True
         return replace(self, blending=blending)
+
+    def in_context(self, names: Sequence[Name]) -> "Candidates":
+        """Return the same, where what belongs to other kinds of samples than the named is less probable.
+
+        A sample is a mixture of kinds, in the parts that explain best what is surely in it beside what all
+        hold (expectation maximization). The fewer that tells, the more may be a kind of its own.
+        """
+        kinds = {name.minerals for name in names if name.minerals and name.probability > _TELLS_KIND}
+        held = np.array([[not own.isdisjoint(kind) for own in self.sets] for kind in kinds])
+        held = held[held.any(axis=1)] if held.size else held
+        if not held.size:
+            return self
+        parts = np.full(len(self.sets), 1 / len(self.sets))
+        for _ in range(_STEPS_TO_PARTS):
+            told = held * parts
+            parts = (told / told.sum(axis=1, keepdims=True)).mean(axis=0)
+        unknown = _UNKNOWN_KINDS / (_UNKNOWN_KINDS + len(held))
+        rarity = self.rarity.copy()
+        for mineral in sorted(frozenset().union(*self.sets)):
+            home = sum(part for part, own in zip(parts.tolist(), self.sets, strict=True) if mineral in own)
+            weight = unknown * math.exp(-0.5 * rarity[mineral]) + (1 - unknown) * home * _AT_HOME
+            rarity[mineral] = min(-2 * math.log(weight), RARE)
+        return replace(self, rarity=rarity)
 
 
 def name_ends(
@@ -473,7 +503,10 @@ def _decide(
     weight = {m: float(np.exp(-0.5 * candidates.temper * (score - lowest))) for m, score in inside.items()}
     if not candidates.chosen:
         # What the spectrum itself prefers shares the name: rarity is no evidence of something else.
-        plainly = min(inside, key=lambda m: inside[m] - prior[best[m]])
+        plain = {m: score - float(prior[best[m]]) for m, score in inside.items()}
+        plainly = min(plain, key=lambda m: plain[m])
+        if plain[plainly] > min(plain[m] for m in alike) - _PREFERRED:
+            plainly = first
         # What is less rare and has the same lines does, too: only scatter parts them, which is known least.
         common = [m for m in inside if prior[best[m]] < prior[best[first]] and not vetoed(m)]
         common = [m for m in common if have_same_lines(table.points[[best[m], best[first]]], expected)]
