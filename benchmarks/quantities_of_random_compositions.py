@@ -31,7 +31,7 @@ from benchmarks.independent.presets import energy_axis, excitation_of, read_pres
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, calibrate_map
-from napari_xrf.maps.calibration.refinement import Calibration
+from napari_xrf.maps.calibration.axis_judgement import Calibration
 from napari_xrf.maps.quantification.composition import Recipe
 from napari_xrf.maps.quantification.standards import Standard, calibrate_instrument
 from napari_xrf.maps.quantification.weight_percent import quantify

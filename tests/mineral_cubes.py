@@ -10,7 +10,7 @@ import numpy as np
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, calibrate_map
-from napari_xrf.maps.calibration.refinement import Calibration
+from napari_xrf.maps.calibration.axis_judgement import Calibration
 from napari_xrf.physics.forward import expect_spectra
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.reference.minerals import Mineral

@@ -12,8 +12,9 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.io.formats import with_energy
 from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
+from napari_xrf.maps.calibration.axis_judgement import Calibration
 from napari_xrf.maps.calibration.axis_search import Axis, likely_axes
-from napari_xrf.maps.calibration.refinement import Calibration, calibrate
+from napari_xrf.maps.calibration.refinement import calibrate
 from napari_xrf.maps.spectra.peaks import find_peaks
 from napari_xrf.maps.spectra.resolution import seen_detector
 from napari_xrf.maps.spectra.setting import setting_of

@@ -14,7 +14,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.io import read, write
 from napari_xrf.maps.calibrated_map import calibrate_map
-from napari_xrf.maps.calibration.refinement import Calibration
+from napari_xrf.maps.calibration.axis_judgement import Calibration
 from napari_xrf.maps.identification.explanation import explain
 from napari_xrf.maps.preparation import dosed_by_intensity
 from napari_xrf.maps.quantification.composition import (

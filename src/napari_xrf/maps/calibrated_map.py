@@ -15,7 +15,8 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.calibration.refinement import Calibration, calibrate
+from napari_xrf.maps.calibration.axis_judgement import Calibration
+from napari_xrf.maps.calibration.refinement import calibrate
 from napari_xrf.maps.identification.elements import FoundElement, identify
 from napari_xrf.maps.identification.explanation import Explanation, explain
 from napari_xrf.maps.identification.judgement import Evidence

@@ -15,7 +15,7 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap
-from napari_xrf.maps.calibration.refinement import Calibration
+from napari_xrf.maps.calibration.axis_judgement import Calibration
 from napari_xrf.maps.identification.judgement import FoundElement
 from napari_xrf.maps.spectra.setting import Setting
 from napari_xrf.scale.packing import read_packed

@@ -25,7 +25,7 @@ REFERENCE_KEV = (1.74, 6.4, 12.0)  # where axes are compared
 _PEAKS = 20
 # What files get wrong, one standard deviation: the offset and the gain. Few are further off, but those that
 # are may be anywhere: a normal prior with a long tail.
-_OFFSET_KEV, _GAIN, _LONG_TAIL = 0.03, 0.002, 6.0
+OFFSET_KEV, GAIN, _LONG_TAIL = 0.03, 0.002, 6.0
 _MATCH_KEV, _LOOSE = 0.012, 0.001  # spread of peaks about lines under a right calibration, also of energy
 _BROAD_KEV = 0.5  # over which the density of lines is averaged: a match where lines are many tells little
 _NO_LINE = 0.15  # part of the peaks that are no line of a likely element
@@ -34,7 +34,7 @@ _FAR_OFFSETS, _FAR_GAINS = np.arange(-1.05, 0.151, 0.015), np.exp(np.arange(-0.8
 _TRIED = 36  # axes whose patterns of lines are fitted
 _APART_KEV, _SAME_KEV = 0.02, 0.008
 _ALIKE_KEV = 1e-6  # axes no further apart are one, but for rounding
-_USUAL_KEV = 0.12  # how far off files' axes are at most but for rare ones
+USUAL_SHIFT_KEV = 0.12  # how far off files' axes are at most but for rare ones
 # What is asked of axes further off: log-odds below the best near one's at most, part of the peaks explained.
 _FAR_WORSE, _FAR_MORE, _FAR_EXPLAINED = 0.0, 0.1, 0.4
 _MOST = 3  # likely axes
@@ -74,7 +74,7 @@ class Axis:
 
 def log_prior(offset: Array, gain: Array) -> Array:
     """Return the logarithm of how probable errors of offset (keV) and gain are, but for a constant."""
-    unusual = 0.5 * (np.asarray(offset) / _OFFSET_KEV) ** 2 + 0.5 * (np.asarray(gain) / _GAIN) ** 2
+    unusual = 0.5 * (np.asarray(offset) / OFFSET_KEV) ** 2 + 0.5 * (np.asarray(gain) / GAIN) ** 2
     beyond = np.maximum(unusual - _LONG_TAIL, 0)
     return np.asarray(-np.minimum(unusual, _LONG_TAIL) - np.log1p(beyond))
 
@@ -109,7 +109,7 @@ def likely_axes(
             straight.append(axis)
     judged = sorted(map(search.scored, straight), key=lambda axis: -axis.score)
     stated = search.scored(Axis(0.0, 0.0))
-    near = [axis for axis in judged if not axis.apart(stated, _USUAL_KEV)]
+    near = [axis for axis in judged if not axis.apart(stated, USUAL_SHIFT_KEV)]
     best = max((*near, stated), key=lambda axis: axis.score)
     far = [
         axis

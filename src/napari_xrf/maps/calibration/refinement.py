@@ -1,7 +1,7 @@
 """Energy axis and resolution, refined on a spectrum: files are often 20 to 40 eV off."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import xraylib
@@ -14,7 +14,24 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.maps.calibration.anode import lacks_soft_lines, with_likely_anode
-from napari_xrf.maps.calibration.axis_search import REFERENCE_KEV, Axis, likely_axes, scored_axes
+from napari_xrf.maps.calibration.axis_judgement import (
+    FEWEST_PEAKS,
+    MATCHED,
+    ON_LINE_KEV,
+    UNEXPLAINED_MOVED,
+    Calibration,
+    judged,
+    line_groups,
+    unchanged,
+)
+from napari_xrf.maps.calibration.axis_search import (
+    GAIN,
+    OFFSET_KEV,
+    USUAL_SHIFT_KEV,
+    Axis,
+    likely_axes,
+    scored_axes,
+)
 from napari_xrf.maps.identification.explanation import Explanation, explain, explain_again
 from napari_xrf.maps.spectra.background import estimate_background
 from napari_xrf.maps.spectra.joint_fit import Problem
@@ -27,20 +44,13 @@ from napari_xrf.physics.detector.detector import Detector, with_resolution
 
 Array = NDArray[np.float64]
 
-_FEWEST_PEAKS = 1
 _FEWEST_COUNTS = 300.0
-# What files get wrong, one standard deviation: the offset and the gain.
-_OFFSET_KEV, _GAIN = 0.03, 0.002
-_USUAL_SHIFT_KEV = 0.12
 _MUCH = 0.7  # part of the peaks on lines of an axis, beyond which no rarer element is sought
 # Log-odds by which an axis further off must be better, and one without an anode's soft lines, or a beam's.
 _FAR, _LACKING = 12.0, 1000.0
-_MATCHED = 0.5  # part of the peaks, by the root of their significance, that an axis must explain
 _NARROWEST_EV = 90.0  # at Mn Kα: the best drift detectors
 _WIDTH_STEP = 0.1  # of the FWHM squared, keV²: one standard deviation, more of what is wider
 _REFINEMENTS = 8
-# Of a line, at most, where a peak is said to lie on it, and times that of what Compton scattering spreads.
-_ON_LINE_KEV, _COMPTON_LOOSE = 0.03, 3.0
 _APART_KEV = 0.008  # between axes from which both are refined
 _RIVAL_KEV, _SURE = 0.03, 5.0  # an axis that far off within these log-odds casts doubt
 _OUTDONE = 0.4  # part of the peaks that another axis explains more
@@ -48,24 +58,7 @@ _OUTDONE = 0.4  # part of the peaks that another axis explains more
 # must lie below what the anode scatters; the lines of an anode's Kα, apart by a part of their energy.
 _NEIGHBOURS_WORSE, _APART_LINES_KEV, _ALPHA, _ABOVE_EDGES_KEV = 25.0, 3.0, 0.03, 100.0
 _CLEAR = 5.0  # log-odds of the peaks by which an axis must be better for others not to be tried
-# A change so large must rest on many peaks, near to their lines, and most of those there are.
-_TOO_FEW_PEAKS = 4  # for a change that is rare in files
-_UNUSUAL_GAIN, _FEW_PEAKS, _LOOSE_EV, _MOST = 0.015, 6, 12.0, 0.75
-# Four peaks allow no more, and must explain a spectrum of electrons; three are near lines on many axes.
-_FEWER_PEAKS, _SMALL_SHIFT_KEV, _LOOSEST_EV, _FEW_UNEXPLAINED = 4, 0.04, 15.0, 2.0
-_FEWEST_SURE, _CLOSE_EV = 3, 6.0
-# Signs of a wrong axis: chi-square per group, which is 2.6 at most in measured spectra of usual detectors on
-# their own axis, and peaks narrower than what electron-hole pairs in silicon scatter (117 eV at Mn Kα).
-_UNEXPLAINED, _UNEXPLAINED_MOVED, _MOVED_KEV = 4.0, 3.0, 0.06
-# Squares of the FWHM that the best drift detectors' noise and the pairs (Fano factor 0.115) leave at least,
-# keV² and keV² per keV, less what a measured one may be off.
-_LEAST_NOISE, _LEAST_BY_PAIRS, _WIDTH_ERROR = 0.025**2, 0.115 * 3.65e-3 * FWHM_PER_SIGMA**2, 0.125
-_PILED_PART = 0.02  # of the strongest peak, that two of its pulses at once make of a peak
-_MOST_STRAY = 0.15  # of the strongest peak: reflections that mend a line's shape
-_FEWEST_TELLING, _TELLING_PART, _TELLING_ERRORS = 3, 0.02, 5.0  # elements, of all counts, standard errors
-_ONE_PLACE_KEV = 0.25  # over which lines must be spread to tell an axis: Kβ of potassium stands that far off
 _SOFT_LINES_KEV = 1.0
-_LINE_KEV, _EXTRAPOLATED_KEV = 0.008, 0.025  # of a line's place; of an axis where peaks are
 _POOR = 2.5  # chi-square per group of channels, of a model that lacks something
 _SCATTERED = 60.0  # the same, of a model without scatter where most is scatter
 _WORTH_A_STEP = 0.2  # gain in log-odds below which no further step is taken
@@ -74,22 +67,6 @@ _ANGLE_DEG, _ANGLE_RANGE_DEG = 15.0, (85.0, 173.0)
 _SPREAD_DEG, _SPREAD_RANGE_DEG = 6.0, (2.0, 25.0)
 _CUT_COUNTS, _CUT_CHANNELS = 100.0, 4  # neighbours all as high as the highest: no peak's top is so even
 _TELLING = 0.15  # peaks of this part of the strongest one's significance tell the resolution
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """A refined energy axis and detector."""
-
-    energy: EnergyAxis  # the refined axis; the file's own where refined is false
-    detector: Detector  # the detector with the refined resolution
-    peaks: int  # how many peaks decided it
-    quality: float  # root-mean-square distance of these peaks from their lines in eV; nan where not refined
-    refined: bool  # whether there was enough to refine
-    message: str  # in words: what was done, or why nothing was
-    # With what the spectrum was measured, as refined: source and scatter angle too
-    setting: Setting | None = None
-    # Whether there are peaks, and they fit no lines: the axis may be wrong, and what rests on it
-    doubtful: bool = False
 
 
 @one_thread_of("blas")
@@ -147,13 +124,13 @@ def _calibrated(
     peaks = find_peaks(counts, energy, fwhm=setting.detector.fwhm)
     total = counts[energy.positive].sum()
     if total < _FEWEST_COUNTS:
-        return _unchanged(setting, f"too few counts ({total:.0f}) to refine the energy axis"), None
-    if len(peaks) < _FEWEST_PEAKS:
-        return _unchanged(setting, f"too few peaks ({len(peaks)}) to refine the energy axis"), None
+        return unchanged(setting, f"too few counts ({total:.0f}) to refine the energy axis"), None
+    if len(peaks) < FEWEST_PEAKS:
+        return unchanged(setting, f"too few peaks ({len(peaks)}) to refine the energy axis"), None
     if (fwhm := 1e3 * float(setting.detector.fwhm(MN_KA_KEV))) > WIDEST_EV:
         axis = "energy axis that you stated" if stated else "file's energy axis"
         message = f"unsure: at {fwhm:.0f} eV (Mn Kα) neighbours' lines are one peak; the {axis} is kept"
-        return _unchanged(setting, message, doubtful=True), None
+        return unchanged(setting, message, doubtful=True), None
     fine, explained, rivals, outdone = _likeliest(
         counts, setting, excitation, peaks, elements, stated or len(peaks) == 1, progress
     )
@@ -165,11 +142,11 @@ def _calibrated(
         )
         rivals |= equal
     thorough = None
-    if explained.best.misfit > _UNEXPLAINED_MOVED:  # a thorough look, before the axis is blamed
+    if explained.best.misfit > UNEXPLAINED_MOVED:  # a thorough look, before the axis is blamed
         thorough = explain(counts, fine, elements, progress=progress)
         explained = min(explained, thorough, key=lambda one: one.best.misfit)
     rivals |= outdone and fine.anode is None  # scattered lines are explained later
-    found = _judged(setting, fine, explained, counts, rivals, stated)
+    found = judged(setting, fine, explained, counts, rivals, stated)
     return found, thorough if found.refined else None
 
 
@@ -233,7 +210,7 @@ def _likeliest(
         temper, rivals = _ordered(tried, shown)
     best, fine, explained = tried[0]
     most = max(axis.explained for axis, _, _ in tried)
-    outdone = best.explained < min(_MATCHED, most - _OUTDONE)
+    outdone = best.explained < min(MATCHED, most - _OUTDONE)
     return fine, explained, rivals, outdone
 
 
@@ -342,7 +319,7 @@ def _lacks_beam(setting: Setting, shown: NDArray[np.intp]) -> bool:
 
 
 def _is_far(axis: Axis) -> bool:
-    return axis.apart(Axis(0.0, 0.0), _USUAL_SHIFT_KEV)
+    return axis.apart(Axis(0.0, 0.0), USUAL_SHIFT_KEV)
 
 
 def _from_start(
@@ -382,10 +359,6 @@ def _with_all_elements(
     )
 
 
-def _unchanged(setting: Setting, message: str, *, doubtful: bool = False) -> Calibration:
-    return Calibration(setting.energy, setting.detector, 0, math.nan, False, message, setting, doubtful)
-
-
 def _straightened(
     counts: Array, setting: Setting, explained: Explanation, progress: Progress
 ) -> tuple[Setting, Explanation]:
@@ -403,14 +376,14 @@ def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Settin
     """Return the setting with the axis that puts peaks on lines of what was found, if it differs."""
     columns, spectrum = [one.columns[0] for one in explained.elements], explained.spectrum
     columns += [spectrum.whole[k] for k, name in enumerate(spectrum.names) if name.endswith("elastic")]
-    lines = np.array([at for column in columns for at in _line_groups(column, explained.setting)])
+    lines = np.array([at for column in columns for at in line_groups(column, explained.setting)])
     peaks = find_peaks(counts, setting.energy, fwhm=setting.detector.fwhm)
     if lines.size < 3 or len(peaks) < 3:
         return None
     at = np.array([peak.energy for peak in peaks])
     weight = np.sqrt([peak.significance for peak in peaks]) / softness(at)
     offset, gain = 0.0, 0.0
-    for reach in np.array([3, 2, 1]) * _ON_LINE_KEV * wideness(setting.detector):
+    for reach in np.array([3, 2, 1]) * ON_LINE_KEV * wideness(setting.detector):
         moved = at * (1 + gain) + offset
         nearest = lines[np.abs(moved[:, None] - lines).argmin(axis=1)]
         near = np.abs(nearest - moved) < reach
@@ -422,27 +395,6 @@ def _by_lines(counts: Array, setting: Setting, explained: Explanation) -> Settin
     if not Axis(float(offset), float(gain)).apart(Axis(0.0, 0.0), _APART_KEV):
         return None
     return _moved(setting, float(offset), float(gain))
-
-
-def _line_groups(profile: Array, setting: Setting, most: int = 2, part: float = 0.05) -> list[float]:
-    """Centres of a column's main peak and, where they stand apart, of the next ones (Kβ, Lβ)."""
-    rest = np.array(profile)
-    groups: list[float] = []
-    while len(groups) < most and rest.max() > part * profile.max():
-        at = _centroid(rest, setting)
-        groups.append(at)
-        reach = 1.2 * float(setting.detector.fwhm(np.array(at)))
-        rest[setting.energy.window(at - reach, at + reach)] = 0
-    return groups
-
-
-def _centroid(profile: Array, setting: Setting) -> float:
-    """Centre of a column's main peak, as a peak search sees it."""
-    top = int(profile.argmax())
-    at = setting.energy.energies
-    reach = 0.7 * float(setting.detector.fwhm(at[top]))
-    near = setting.energy.window(at[top] - reach, at[top] + reach)
-    return float(np.average(at[near], weights=profile[near])) if profile[near].sum() > 0 else float(at[top])
 
 
 def _moved(setting: Setting, offset: float, gain: float) -> Setting:
@@ -521,8 +473,8 @@ def _best_step(setting: Setting, explained: Explanation) -> Array:
     _, wider = _width_step(setting)
     # One standard deviation each.
     directions = [
-        slope * _OFFSET_KEV,
-        slope * axis.energies * _GAIN,
+        slope * OFFSET_KEV,
+        slope * axis.energies * GAIN,
         widening * (wider / FWHM_PER_SIGMA) ** 2,
     ]
     directions += _scatter_directions(explained, names)
@@ -534,8 +486,8 @@ def _best_step(setting: Setting, explained: Explanation) -> Array:
 
 def _stepped(setting: Setting, moved: Array) -> Setting:
     """Return the setting moved by what :func:`_best_step` tells, but not too far at once."""
-    offset = float(np.clip(moved[0] * _OFFSET_KEV, -0.03, 0.03))
-    gain = float(np.clip(moved[1] * _GAIN, -0.003, 0.003))
+    offset = float(np.clip(moved[0] * OFFSET_KEV, -0.03, 0.03))
+    gain = float(np.clip(moved[1] * GAIN, -0.003, 0.003))
     changed = _moved(setting, offset, gain)
     now, wider = _width_step(setting)
     squared = now**2 + float(np.clip(moved[2], -1.0, 1.0)) * wider**2
@@ -579,212 +531,3 @@ def _scatter_directions(explained: Explanation, names: list[str]) -> list[Array]
         )
         found.append(np.asarray(difference))
     return [found[0] * (-_ANGLE_DEG / 4), found[1] * (_SPREAD_DEG / 3)]
-
-
-def _judged(
-    before: Setting, after: Setting, explained: Explanation, counts: Array, rivals: bool, stated: bool
-) -> Calibration:
-    axis = "energy axis that you stated" if stated else "file's energy axis"
-    columns, best = explained.spectrum, explained.best
-    names = [columns.names[k] for k in best.index]
-    # Reflections and sums of pulses explain a peak, and tell nothing of the axis.
-    shown = [
-        (
-            line,
-            math.nan if name.startswith(("stray", "pile-up")) else line,
-            _COMPTON_LOOSE if name.endswith("Compton") else 1.0,
-        )
-        for k, name in enumerate(names)
-        if not name.startswith("continuum") and best.fit.amplitudes[k] > 0
-        for line in _line_groups(columns.whole[best.index[k]], explained.setting, 8, 0.01)
-    ]
-    # Beyond the stated energy stand sums of pulses, which nothing was fitted to.
-    peaks = find_peaks(counts, after.energy, fwhm=after.detector.fwhm)
-    found = tuple(peak for peak in peaks if peak.energy <= after.high)
-    wide = wideness(after.detector)
-    reach = _ON_LINE_KEV * wide
-    nearest = [
-        min(shown, key=lambda one: abs(peak.energy - one[0]) / one[2], default=(math.inf, 0.0, 1.0))
-        for peak in found
-    ]
-    distances = [abs(at.energy - line) / loose for at, (line, _, loose) in zip(found, nearest, strict=True)]
-    firm = np.array(
-        [near[1] if away < reach else math.nan for near, away in zip(nearest, distances, strict=True)]
-    )
-    # Where soft peaks stand is known less well.
-    used = [
-        distance / float(softness(np.array(peak.energy)))
-        for peak, distance in zip(found, distances, strict=True)
-        if distance < reach
-    ]
-    weight = np.sqrt([peak.significance for peak in found])
-    matched = (
-        float(weight @ (np.array(distances) < reach)) / max(float(weight.sum()), 1e-300) if found else 0.0
-    )
-    kept = after.refined(before.energy, before.detector)
-    if len(used) < _FEWEST_PEAKS:
-        message = f"the peaks fit no likely elements: the {axis} is kept"
-        return _unchanged(kept, message, doubtful=bool(found))
-    if matched < _MATCHED:
-        return _unchanged(
-            kept,
-            f"unsure: only {100 * matched:.0f} % of the peaks lie on lines; the {axis} is kept, "
-            "give the right one if it is wrong",
-            doubtful=True,
-        )
-    at = np.array(REFERENCE_KEV)
-    channels = (at - before.energy.offset) / before.energy.width
-    largest = float(abs(after.energy.energy(channels) - at).max())
-    quality = 1e3 * math.sqrt(sum(distance**2 for distance in used) / len(used))
-    fwhm = 1e3 * float(after.detector.fwhm(MN_KA_KEV))
-    message = f"{len(used)} peaks, {quality:.1f} eV from their lines; {fwhm:.0f} eV wide at Mn Kα"
-    if largest > _USUAL_SHIFT_KEV:
-        message += f"; the {axis} was {1e3 * largest:.0f} eV off"
-    gain = abs(after.energy.width / before.energy.width - 1)
-    if stated and largest > _USUAL_SHIFT_KEV:
-        return _unchanged(
-            kept,
-            f"unsure: the peaks would fit {after.energy} better than the {axis}, which is kept",
-            doubtful=True,
-        )
-    if gain > _UNUSUAL_GAIN and len(used) < _TOO_FEW_PEAKS:
-        return _unchanged(
-            kept,
-            f"unsure: {len(used)} peaks would fit {after.energy} better, too few for so large a change; the "
-            f"{axis} is kept, give the right one if it is wrong",
-            doubtful=True,
-        )
-    doubts = _doubts(explained, found, firm, matched, largest, gain, quality / wide, len(used))
-    if (beyond := _beyond(peaks, found, 2 * reach)) is not None:
-        doubts.insert(0, f"a peak at {beyond:.2f} keV lies above the stated {after.highest_kev:.4g} keV")
-    if rivals:
-        doubts.insert(0, "other energy axes fit nearly as well")
-    if doubts:
-        message += f"; unsure: {doubts[0]}, give the right axis if this is wrong"
-    return Calibration(after.energy, after.detector, len(used), quality, True, message, after, bool(doubts))
-
-
-def _doubts(
-    explained: Explanation,
-    found: tuple[Peak, ...],
-    firm: Array,
-    matched: float,
-    shift: float,
-    gain: float,
-    quality: float,
-    used: int,
-) -> list[str]:
-    """Return why a refined axis may be wrong, in words.
-
-    ``found``, ``firm``: peaks, and (N,) for each the line of an element or of scatter that it lies on, keV;
-    NaN for none. ``matched``: part of the peaks that lie on lines, stray ones included. ``shift``, ``gain``:
-    how far the axis is from the file's, keV and a factor less one. ``quality``: distance from the lines, eV.
-    ``used``: how many peaks lie on lines.
-    """
-    on = np.isfinite(firm)
-    weight = np.sqrt([peak.significance for peak in found])
-    few = gain > _UNUSUAL_GAIN and (used < _FEW_PEAKS or matched < _MOST)
-    misfit = explained.best.misfit
-    few |= used <= _FEWER_PEAKS and (shift > _SMALL_SHIFT_KEV or quality > _LOOSEST_EV)
-    few |= used == 1 and shift > _OFFSET_KEV
-    few |= used <= _FEWEST_SURE and (quality > _CLOSE_EV or _stray_part(explained, found[0]) > _MOST_STRAY)
-    # Of tubes few peaks may be of scatter, which is known less.
-    unexplained = explained.setting.kind == "electron" and misfit > _FEW_UNEXPLAINED
-    few |= used <= _FEWER_PEAKS and unexplained
-    few |= shift > _MOVED_KEV and weight[on].sum() < _MATCHED * weight.sum()
-    few |= shift > _MOVED_KEV and _extrapolated(found, firm) > _EXTRAPOLATED_KEV
-    # Lines of one element alone lie, on a changed axis, on those of its neighbours.
-    alike = shift > _USUAL_SHIFT_KEV and _telling_elements(explained) < _FEWEST_TELLING
-    # A tube scatters its anode's lines too, on another axis as stray peaks.
-    photons = explained.setting.kind in (None, "tube") and explained.setting.anode is None
-    alone = photons and _spread_of_lines(explained) < _ONE_PLACE_KEV
-    poor = misfit > (_UNEXPLAINED_MOVED if shift > _MOVED_KEV else _UNEXPLAINED)
-    poor &= explained.setting.kind != "monochromatic"  # of beams no scatter is modelled but the first
-    reasons = {
-        "few peaks speak for this axis": few,
-        "few elements speak for so large a change": alike,
-        "the tube's soft lines are missing": lacks_soft_lines(explained.setting, explained),
-        "the lines of one element, all in one place, speak for this axis": alone,
-        "peaks lie far from their lines for so large a change": shift > _USUAL_SHIFT_KEV
-        and quality > _LOOSE_EV,
-        f"the spectrum is explained badly (chi-square {misfit:.0f} per group, {_likely_cause(found)})": poor,
-        "no silicon detector has so narrow peaks": _is_too_narrow(explained.setting.detector, found, on),
-    }
-    return [reason for reason, holds in reasons.items() if holds]
-
-
-def _likely_cause(found: tuple[Peak, ...]) -> str:
-    """Return what may make a spectrum hard to explain: pile-up where a peak is twice the strongest."""
-    strongest = max(found, key=lambda peak: peak.counts)
-    for peak in found:
-        twice = abs(peak.energy - 2 * strongest.energy) < _ON_LINE_KEV
-        if twice and peak.counts > _PILED_PART * strongest.counts:
-            return f"much pile-up: the peak at {peak.energy:.2f} keV is twice the strongest"
-    return "is the source stated?"
-
-
-def _is_too_narrow(detector: Detector, found: tuple[Peak, ...], on: NDArray[np.bool_]) -> bool:
-    """Whether a detector's lines are narrower than silicon can make them where its strongest one is."""
-    if not on.any():
-        return False
-    at = np.array(found[int(np.argmax(on))].energy)
-    return bool(detector.fwhm(at) ** 2 < (1 - _WIDTH_ERROR) * (_LEAST_NOISE + _LEAST_BY_PAIRS * at))
-
-
-def _stray_part(explained: Explanation, peak: Peak) -> float:
-    """Return which part of a peak reflections explain: then its shape is not that of its lines."""
-    columns, best = explained.spectrum, explained.best
-    half = 0.5 * float(explained.setting.detector.fwhm(np.array(peak.energy)))
-    near = explained.setting.energy.window(peak.energy - half, peak.energy + half)
-    held = best.fit.amplitudes * columns.whole[best.index][:, near].sum(axis=1)
-    names = np.array([columns.names[k] for k in best.index], dtype=str)
-    above = held[~np.char.startswith(names, "continuum")].sum()
-    return float(held[np.char.startswith(names, "stray")].sum() / max(above, 1e-300))
-
-
-def _beyond(peaks: tuple[Peak, ...], found: tuple[Peak, ...], reach: float) -> float | None:
-    """Return where the strongest of the peaks beyond those found lies that is not the sum of two of these."""
-    at = np.array([peak.energy for peak in found])
-    sums = at[:, None] + at
-    beyond = [peak.energy for peak in peaks if peak not in found]
-    return next((energy for energy in beyond if np.abs(sums - energy).min(initial=np.inf) > reach), None)
-
-
-def _told(explained: Explanation) -> list[int]:
-    """Return the columns that hold a good part of the counts."""
-    best = explained.best
-    part = best.fit.amplitudes / explained.spectrum.counts.sum()
-    sure = best.fit.amplitudes > _TELLING_ERRORS * best.fit.errors * math.sqrt(best.misfit)
-    return [int(k) for k in best.index[(part > _TELLING_PART) & sure]]
-
-
-def _spread_of_lines(explained: Explanation) -> float:
-    """Return how far apart lie the lines of elements that hold a good part of the counts, keV."""
-    spectrum = explained.spectrum
-    families = {int(k) for one in explained.best.content.elements for k in spectrum.own[one]}
-    lines = [
-        line
-        for k in families.intersection(_told(explained))
-        for line in _line_groups(spectrum.whole[k], explained.setting)
-    ]
-    return max(lines, default=math.nan) - min(lines, default=math.nan)
-
-
-def _telling_elements(explained: Explanation) -> int:
-    """Return how many elements hold a good part of the counts by their first family; scatter is one."""
-    best, spectrum = explained.best, explained.spectrum
-    told = set(_told(explained))
-    scattered = any(spectrum.names[k].endswith(("elastic", "Compton")) for k in told)
-    return sum(int(spectrum.own[one][0]) in told for one in best.content.elements) + scattered
-
-
-def _extrapolated(found: tuple[Peak, ...], firm: Array) -> float:
-    """Return the standard error in keV, where it is largest among peaks, of an axis through firm lines."""
-    on = np.isfinite(firm)
-    if on.sum() < 2:
-        return math.inf
-    errors = np.hypot(_LINE_KEV, [peak.energy_error for peak in found])[on]
-    rows = np.array([np.ones(on.sum()), firm[on]]) / errors
-    covariance = np.linalg.inv(rows @ rows.T + np.diag([1 / 0.5**2, 1 / 0.05**2]))
-    at = np.array([np.ones(len(found)), [peak.energy for peak in found]])
-    return float(np.sqrt(np.einsum("kp,kl,lp->p", at, covariance, at).max()))
