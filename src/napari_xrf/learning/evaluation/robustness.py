@@ -23,7 +23,6 @@ _FIXED_COUNTS = 10_000.0
 _LINE_FWHM_KEV = 0.2  # of Bragg peaks on the coarse axis of line networks
 _BRAGG_KEV = (3.0, 9.0)
 _DEAD_FROM_KEV = 5.0
-_DEAD = f"dead window from {_DEAD_FROM_KEV:g} keV"
 
 
 @dataclass(frozen=True)
