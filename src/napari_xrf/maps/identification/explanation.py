@@ -336,7 +336,9 @@ class _Search:
             if stray is not None:
                 found.append((change + stray[0], content.minus(k).with_stray(stray[1])))
             several = self._strays_for(at, k, gains, temper)
-            if several and not self._too_many(content.strays | several, _MOST_STRAYS + 1):
+            if self._beyond_main_line(several, int(k)) and not self._too_many(
+                content.strays | several, _MOST_STRAYS + 1
+            ):
                 # First-order gains of several peaks would have to know of each other: fits tell.
                 found.append(
                     (
@@ -369,6 +371,12 @@ class _Search:
                     found.add(int(near[np.argmax(own)]))
             rest[np.abs(energies - energies[top]) < 1.2 * self.fwhm[top]] = 0
         return frozenset(found) - at.content.strays
+
+    def _beyond_main_line(self, strays: frozenset[int], element: int) -> bool:
+        """Whether one of some stray peaks stands elsewhere than the one that may replace the main line."""
+        top = int(self.top[element])
+        off = np.abs(self.spectrum.energies[self.stray_top[list(strays)]] - self.spectrum.energies[top])
+        return bool((off > 0.5 * self.fwhm[top]).any())
 
     def _gain_of_strays(self, strays: frozenset[int], gains: Array, change: float, temper: float) -> float:
         rows = np.array(sorted(strays), dtype=np.intp)
