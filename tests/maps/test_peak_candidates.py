@@ -52,6 +52,17 @@ def test_siblings_tell_lines_of_one_energy_apart(families, energy, name):
     assert "missing" not in best.evidence
 
 
+def test_a_peak_of_the_scattered_beam_is_offered_as_such():
+    compton = spectrum_of(()) + np.rint(2000 * np.exp(-0.5 * ((AXIS.energies - 16.02) / 0.15) ** 2))
+    seen = ((15.9, 17.2),)
+    assert rank_lines(16.02, compton, AXIS)[0].family
+    best, *_ = rank_lines(16.02, compton, AXIS, scattered=seen)
+    assert (best.name, best.family) == ("scattered beam", "")
+    assert not best.is_unlikely
+    # A line whose siblings are there stays the likelier.
+    assert rank_lines(16.62, spectrum_of(("Nb K",)), AXIS, scattered=seen)[0].name == "Nb Kα1"
+
+
 def test_what_lacks_its_siblings_says_so():
     found = rank_lines(10.54, spectrum_of(("As K",)), AXIS)
     lead = next(each for each in found if each.family == "Pb L")

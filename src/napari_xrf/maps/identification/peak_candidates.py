@@ -24,6 +24,8 @@ _STRONG_PEAKS, _MARKED_PEAKS = 6, 3
 _TESTABLE = 4.0  # σ that a sibling must be expected with to speak for or against
 _MISSING, _ABSORBED_MISSING = 0.35, 0.08  # of what is expected; of softer lines the sample may keep most
 _PRIOR_WEIGHT = 0.4
+SCATTERED = "scattered beam"
+_SCATTERED_SCORE = -5.0  # below lines that fit with all their siblings, above those that lack one
 _SAME_KEV = 0.012  # lines so near have the strongest one's name
 
 
@@ -56,7 +58,7 @@ class PeakCandidate:
     """One explanation of a peak."""
 
     name: str  # "Fe Kα1", or "escape of Ca Kα1"
-    family: str  # "Fe K"; empty for what a detector makes of other peaks
+    family: str  # "Fe K"; empty for what a detector makes of other peaks, and for the scattered beam
     energy: float  # where it should lie, keV
     siblings: tuple[Sibling, ...]  # other line groups of the family, the strongest first
     score: float  # the higher the likelier; a logarithm of odds, roughly
@@ -70,7 +72,7 @@ class PeakCandidate:
     def evidence(self) -> str:
         """What its siblings say, in words."""
         if not self.family:
-            return "made by the detector"
+            return "no element's line" if self.name == SCATTERED else "made by the detector"
         told = []
         for each in self.siblings:
             if each.testable:
@@ -87,11 +89,13 @@ def rank_lines(
     *,
     highest_kev: float = 40.0,
     listed: tuple[str, ...] = (),
+    scattered: tuple[tuple[float, float], ...] = (),
 ) -> tuple[PeakCandidate, ...]:
     """Return what a peak may be, the likeliest first.
 
     ``energy``: where the user points, keV; the peak nearest to it, within its width, is meant. ``spectrum``:
     (E,) counts. ``highest_kev``: energy of the exciting radiation. ``listed``: elements that the file lists.
+    ``scattered``: from and to, keV, where the scattered beam has peaks.
     """
     counts = np.clip(np.asarray(spectrum, dtype=np.float64), 0, None)
     seen = _Spectrum(counts, counts - estimate_background(counts, axis), axis)
@@ -100,6 +104,8 @@ def rank_lines(
     near = min(peaks, key=lambda peak: abs(peak.energy - energy), default=None)
     centre = near.energy if near is not None and abs(near.energy - energy) < width else energy
     found = _artefacts(centre, seen, peaks)
+    if any(low <= centre <= high for low, high in scattered):
+        found.append(PeakCandidate(SCATTERED, "", centre, (), _SCATTERED_SCORE))
     for number in range(5, HEAVIEST + 1):
         element = xraylib.AtomicNumberToSymbol(number)
         for shell in SHELLS:

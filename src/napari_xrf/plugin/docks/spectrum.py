@@ -155,13 +155,17 @@ class SpectrumDock(Dock):
     def peak_candidates(self, energy: float) -> tuple[PeakCandidate, ...]:
         """Return what the peak at an energy in keV of the first curve may be, the likeliest first."""
         from napari_xrf.maps.identification.peak_candidates import rank_lines
+        from napari_xrf.maps.spectra.scatter import scatter_ranges
 
         cube, curves = self.maps.cube(), self.plot.curves()
         if cube is None or not curves:
             return ()
         counts = counts_behind(curves[0], cube).counts
         highest = cube.excitation.energy_kev or 40.0
-        return rank_lines(energy, counts, curves[0].energy, highest_kev=highest, listed=cube.elements)
+        return rank_lines(
+            energy, counts, curves[0].energy, highest_kev=highest, listed=cube.elements,
+            scattered=scatter_ranges(cube.excitation),
+        )  # fmt: skip
 
     def map_family(self, family: str) -> None:
         """Add the map of a line family's net counts, above the others."""

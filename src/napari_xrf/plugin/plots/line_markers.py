@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ _LIGHT, _DARKER = 128, 160  # of 255; percent
 _VEIL = 150  # of 255: how far a name's ground hides the curves
 _WEAKEST = 0.02  # lines below this share of their subshell are not worth a mark
 _NAMED = ("Kα1", "Lα1", "Mα1", "Kβ1", "Lβ1")
+_AFTER_MAIN = 2.5  # of these
 _NEAR_KEV = 0.06
 _LOWEST_KEV = {"K": 0.15, "L": 0.5, "M": 0.5}  # outer shells' lines below are too crowded to tell apart
 _SHORTEST, _TALLEST = 0.25, 0.88  # stems, of the plot's height
@@ -124,7 +126,7 @@ class LineMarkers(QObject):  # type: ignore[misc]
         for item in self._items:
             self._plot.removeItem(item)
         self._items, self.stems, self._lines = [], [], []
-        # Where names would lie over each other, evidence comes first, and main lines before others.
+        # Where names would lie over each other, main lines come first, then artefacts, then other lines.
         elements = dict.fromkeys(line.element for line in self._evidence)
         named = []
         for element in elements:
@@ -132,11 +134,12 @@ class LineMarkers(QObject):  # type: ignore[misc]
             named += self._mark(lines, EVIDENCE_COLOR, 2)
         for number, name in enumerate(self._elements):
             named += self._mark([*marked_lines(name)], mark_color(number), 1)
-        names = [name for _, name in sorted(named, key=lambda entry: _rank(entry[0]))]
         shade = pg.mkColor(_ARTEFACT_COLOR).darker(self._darker)
         for _, at in self._artefacts:
             self._add(pg.InfiniteLine(at, angle=90, pen=pg.mkPen(shade, style=Qt.PenStyle.DotLine)))
-        self.written.show([*names, *(Name(name, at, shade) for name, at in self._artefacts)])
+        ranked = [(_rank(line), name) for line, name in named]
+        ranked += [((_AFTER_MAIN, at), Name(name, at, shade)) for name, at in self._artefacts]
+        self.written.show([name for _, name in sorted(ranked, key=itemgetter(0))])
 
     def _mark(self, lines: list[EmissionLine], color: str, width: int) -> list[tuple[EmissionLine, Name]]:
         """Add the stems of an element, and return which of its lines have names."""
@@ -172,7 +175,7 @@ class LineMarkers(QObject):  # type: ignore[misc]
             stem.setData(x, y)
 
 
-def _rank(line: EmissionLine) -> tuple[int, float]:
+def _rank(line: EmissionLine) -> tuple[float, float]:
     return _NAMED.index(line.siegbahn) if line.siegbahn in _NAMED else len(_NAMED), line.energy
 
 
