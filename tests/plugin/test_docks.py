@@ -918,7 +918,7 @@ def test_names_of_lines_lie_not_over_each_other_in_a_low_plot(viewer, qtbot):
         widget.plot.plot.resize(460, height)
         shown = markers.written.shown()
         assert shown
-        boxes = [text.mapRectToScene(text.boundingRect()).adjusted(4, 4, -4, -4) for text in shown]
+        boxes = [text.mapRectToScene(text.boundingRect()).adjusted(0.5, 0.5, -0.5, -0.5) for text in shown]
         boxes.append(widget.plot.legend.mapRectToScene(widget.plot.legend.rect()))
         whole = widget.plot.plot.getViewBox().sceneBoundingRect().adjusted(-1, -1, 1, 1)
         for number, one in enumerate(boxes):

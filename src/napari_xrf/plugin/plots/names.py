@@ -10,7 +10,7 @@ import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt bin
 _ROWS = 4  # of names above each other, where the plot is high enough
 _MOST_HEIGHT = 0.5  # of the plot, that names take
 _ABOVE = 25  # curves and bands that are dragged
-_MARGIN = 4  # pixels that Qt leaves free around a name
+_MARGIN = 1  # pixels around a name
 
 
 _Part = tuple[float, float]  # from and to, pixels
@@ -51,6 +51,10 @@ class Names(QObject):  # type: ignore[misc]
         self._texts = []
         for name in names:
             text = pg.TextItem(name.text, color=name.color, anchor=(0.5, 0), fill=self._fill)
+            text.textItem.document().setDocumentMargin(
+                _MARGIN
+            )  # the ground of one hides no letter of another
+            text.updateTextPos()
             text.setZValue(_ABOVE)
             self._plot.addItem(text, ignoreBounds=True)
             self._texts.append((text, name.at))
@@ -69,12 +73,12 @@ class Names(QObject):  # type: ignore[misc]
         (left, right), (bottom, top) = box.viewRange()
         wide, high = max(box.width(), 1.0), max(box.height(), 1.0)
         step = max((text.textItem.boundingRect().height() for text, _ in self._texts), default=0.0)
-        step = max(step - 2 * _MARGIN, 1.0)
+        step = max(step, 1.0)
         taken: list[list[_Part]] = [[] for _ in range(int(_MOST_HEIGHT * high / step))]
         legend = self._legend()
         lowest = 0
         for text, at in self._texts:
-            width = text.textItem.boundingRect().width() - 2 * _MARGIN
+            width = text.textItem.boundingRect().width()
             # Near an end a name is moved inwards, where it is read whole.
             middle = min(max(wide * (at - left) / (right - left), 0.5 * width), wide - 0.5 * width)
             part = (middle - 0.5 * width, middle + 0.5 * width)

@@ -17,6 +17,7 @@ from napari_xrf.plugin.plots.plot import Plot, vertical_line
 
 LINEAR, ROOT, LOG = SCALES = ("linear", "√", "log")
 _RESIDUAL_HEIGHT = 60  # pixels
+_RESIDUAL_PADDING = 0.15  # of what is shown: the numbers of its axis are seen whole
 _GRIP_PIXELS = 28  # the least that can be caught of an energy window, at any zoom
 
 
@@ -125,7 +126,7 @@ class SpectrumPlot(Plot):
             self.residual.plot(energies, np.nan_to_num(residual), pen=pg.mkPen("#8da0ff"))
             self.residual.addItem(pg.InfiniteLine(0, angle=0, pen=pg.mkPen("#888888")))
             reach = float(np.nanpercentile(np.abs(residual), 99.5))
-            self.residual.setYRange(-reach, reach, padding=0)
+            self.residual.setYRange(-reach, reach, padding=_RESIDUAL_PADDING)
             self._align_residual()
 
     def _align_residual(self, *_: object) -> None:
