@@ -1,15 +1,21 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from napari_xrf.core import scratch
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import members_of
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction.answers import predict
+from napari_xrf.learning.prediction.grains import named_by_grains
+from napari_xrf.learning.prediction.name_check import heeding
 from napari_xrf.learning.prediction.network_method import check_method, classify_by, with_checked_names
 from napari_xrf.learning.prediction.views import label_map_of
 from napari_xrf.learning.weights import load_model, models_giving
 from napari_xrf.minerals.classification import ClassificationOptions
+from napari_xrf.minerals.search import search_minerals
 from napari_xrf.physics.excitation import excitation_of
 from napari_xrf.physics.forward import simulate_spectrum
 from napari_xrf.physics.instrument import load_instrument
@@ -56,8 +62,9 @@ def test_a_network_of_all_minerals_knows_tubes_and_electrons(preset):
     cube = SpectralCube(counts[None], spectra[0].energy, excitation=excitation_of(instrument))
     found = classify_by("mineral-mlp", cube).label_map
     # The window asks the network by itself, and gets the same names.
-    alone = predict(load_model("mineral-mlp"), cube, outputs=("minerals",))
-    np.testing.assert_array_equal(label_map_of(with_checked_names(alone, cube)).labels, found.labels)
+    model = load_model("mineral-mlp")
+    alone = predict(model, cube, outputs=("minerals",))
+    np.testing.assert_array_equal(label_map_of(with_checked_names(model, alone, cube)).labels, found.labels)
     names = {entry.label: members_of(entry.name) for entry in found.classes}
     said = [names[label] for label in found.labels[0].tolist()]
     for members, name in zip(
@@ -97,3 +104,52 @@ def test_what_a_network_says_lies_on_disk_where_memory_is_small(monkeypatch):
         files.clear()
         np.testing.assert_array_equal(small.labels, whole.labels)
         np.testing.assert_array_equal(small.confidence, whole.confidence)
+
+
+@pytest.fixture(scope="module")
+def rock():
+    """Blocks of quartz, pyrite and calcite, seen by a wide beam."""
+    instrument = load_instrument("m4")
+    formulas = ("SiO2", "FeS2", "CaCO3")
+    spectra = [simulate_spectrum(formula, instrument, counts=1500)[0] for formula in formulas]
+    place = np.add.outer(np.arange(24) // 8, np.arange(24) // 8) % 3
+    seen = np.stack([gaussian_filter((place == each).astype(float), 0.9) for each in range(3)], axis=2)
+    counts = np.random.default_rng(5).poisson(seen @ [each.counts for each in spectra]).astype(np.uint32)
+    cube = SpectralCube(counts, spectra[0].energy, excitation=excitation_of(instrument))
+    return cube, place, seen.max(axis=2)
+
+
+def test_pixels_between_grains_are_mixtures_of_what_lies_in_these(rock):
+    cube, place, largest = rock
+    names = ("quartz", "pyrite", "calcite")
+    listed = select_minerals(load_library(), (*names, "wollastonite", "ankerite", "hedenbergite"))
+    found = classify_by("mineral-mlp", cube, listed).label_map
+    said = {entry.label: members_of(entry.name) for entry in found.classes}
+    right = np.array(
+        [[names[one] in said[label] for one, label in zip(*rows, strict=True)]
+         for rows in zip(place.tolist(), found.labels.tolist(), strict=True)]
+    )  # fmt: skip
+    assert right[largest > 0.95].all()
+    between = (largest > 0.6) & (largest < 0.9)
+    assert right[between].mean() > 0.85
+    # Where the halves are about equal, nobody knows.
+    assert found.confidence[largest < 0.55].mean() < found.confidence[largest > 0.95].mean() - 0.1
+
+
+def test_pixels_without_neighbours_of_their_kind_are_named_by_themselves(rock):
+    cube, place, _ = rock
+    mixed = np.random.default_rng(6).permutation(place.size)
+    shuffled = np.asarray(cube.counts).reshape(-1, cube.shape[2])[mixed].reshape(cube.shape)
+    model, known = load_model("mineral-mlp"), replace(cube, counts=shuffled)
+    search = search_minerals(known, load_library())
+    said = predict(model, search.measured, outputs=("minerals",), calibrate=False)
+    assert named_by_grains(model, said, search, lambda each: each) is None
+
+
+def test_lines_speak_for_the_name_that_has_them_and_little_for_a_stranger():
+    answers = np.array([[0.6, 0.3, 0.1], [0.9, 0.0, 0.1]], dtype=np.float32)
+    factors = np.array([[1e-6, 1.0], [1e-6, 1.0]], dtype=np.float32)
+    told = heeding(answers, factors)
+    np.testing.assert_allclose(told.sum(axis=1), 1, rtol=1e-5)
+    assert told[0, 1] > 0.7
+    assert told[1, 2] > 0.99  # a name that lines rule out, and no other: it is a stranger

@@ -24,6 +24,7 @@ from napari_xrf.minerals.likelihood.scan import TOLERANCE
 from napari_xrf.minerals.likelihood.templates import EnergyBins, Templates
 from napari_xrf.minerals.method_choice import MethodChoice
 from napari_xrf.minerals.mineral_phases import MineralPhases, PixelPhases, learn_mineral_phases
+from napari_xrf.minerals.mixing.mixtures import MOST_MISFIT
 from napari_xrf.minerals.search import search_minerals
 from napari_xrf.reference.minerals import Mineral, mineral_class
 
@@ -33,7 +34,6 @@ _NOT_MEASURED = -2
 _LEAST_PART = 0.005  # of the map's area, of a class without a pixel of its own
 _MOST_TOLD = 3  # classes that pixels which cannot be decided are most like
 _LEAST_HELD = 0.02  # of the area of a class's pixels, of what explains their spectrum
-_MISFIT_LIMIT = 8.0  # standard deviations, at that level
 
 
 @dataclass(frozen=True, eq=False)
@@ -331,7 +331,7 @@ def plan_minerals(
         known.cube.name,
         known.cube.pixel_size,
     )
-    limit = _MISFIT_LIMIT * float(ndtri(1 - options.unknown_level) / ndtri(1 - UNKNOWN_LEVEL))
+    limit = MOST_MISFIT * float(ndtri(1 - options.unknown_level) / ndtri(1 - UNKNOWN_LEVEL))
     return MineralPlan(search.bins, found, limit, options.unknown_level, outline), binned
 
 

@@ -28,7 +28,7 @@ from napari_xrf.minerals.likelihood.sensitivity import (
 from napari_xrf.minerals.likelihood.shares import SMOOTHINGS, Band, Prior, class_shares, learn_prior
 from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
 from napari_xrf.minerals.likelihood.traces import Expected, line_families
-from napari_xrf.minerals.mixing.ends import End, learn_ends
+from napari_xrf.minerals.mixing.ends import End, belief_in_ends, learn_ends
 from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.minerals.naming.compared import Name
 from napari_xrf.minerals.naming.comparison_of_ends import Comparison, rough_distances
@@ -65,11 +65,6 @@ _SURE, _BEST = 0.8, 0.6
 _HOPELESS = 210.0  # in minus twice the log-likelihood: no likelihood in single precision
 _UNLISTED_COMPOSITIONS = 4
 _POOREST_FIT = 2.0  # chi-square per bin that errors of the model may explain
-# Part of the pixels that lie well inside grains: from a third on names are as good as their ends are; below,
-# ends are mixtures, too, and confidence falls as names of grains of six, four and two beams do. Where classes
-# are hard to tell few pixels seem inside, but their ends are even: 0.01 in grains of twelve beams, from 0.03
-# on in those of four and less.
-_WELL_INSIDE, _LOST, _UNEVEN = 0.3, 1.5, 0.02
 _PART_ERROR = 0.2  # of the difference of two parts of a fine-grained mixture
 _HALF_BELIEVED = 7.0  # standard deviations of misfit of a single pixel
 _ONE_PHASE = 0.05  # squared distance of the roots of two spectra of sum 1
@@ -204,14 +199,8 @@ def learn_mineral_phases(
     if candidates.chosen:
         notes += _unlisted(named, whole.templates.minerals)
     if mixed:
-        inside = np.count_nonzero(places >= 0) / np.count_nonzero(winner >= 0)
-        uneven = min(_unevenness(ends) / _UNEVEN - 1, 1.0)
-        if inside < _WELL_INSIDE and uneven > 0:
-            coarse -= _LOST * (_WELL_INSIDE - inside) * uneven
-            notes += (
-                f"only {inside:.0%} of the pixels lie well inside a grain: where grains are hardly wider than"
-                " the beam, names are of mixtures and often wrong",
-            )
+        coarse, told = belief_in_ends(ends, places, winner)
+        notes += told
         names = _with_mixtures(ends, named)
         members, parts = _parts_of([_held(name) for name in names])
         sure = np.array([name.probability for name in names], dtype=np.float32)
@@ -235,13 +224,6 @@ def learn_mineral_phases(
         pixels,
         coarse,
     )
-
-
-def _unevenness(ends: Sequence[End]) -> float:
-    """Return how much more than counts the pixels of ends vary, on average; 0 where it is not known."""
-    known = [end for end in ends if np.isfinite(end.variation)]
-    sizes = [end.size for end in known]
-    return float(np.average([end.variation for end in known], weights=sizes)) if known else 0.0
 
 
 def _with_mixtures(ends: Sequence[End], named: Sequence[Name]) -> list[Name]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,13 @@ from napari_xrf.minerals.separability import inseparable_groups
 from napari_xrf.reference.minerals import load_library, metals
 
 if TYPE_CHECKING:
+    from napari_xrf.learning.description import ModelDescription
     from napari_xrf.learning.prediction.prediction import Prediction
 
 COVERAGE = 0.95
 STRANGER_SHARE = 0.2  # of what such models learn from: how likely "unknown" is before anything is seen
 _SHARED = 0.1  # of a name's pixels, above which another name in their sets makes one class of both
-_MOST_PIXELS = 20_000  # that groups are formed from
+MOST_PIXELS = 20_000  # that groups are formed from
 _ROUNDS, _SEEN_BEFORE = 20, 25.0  # of EM, and pixels of each name that count as seen in any map
 _UNNAMED = 0.02  # how much less likely a mineral is that was not asked for than one that was
 
@@ -63,7 +64,7 @@ def restricted(prediction: Prediction, kept: NDArray[np.bool_]) -> Prediction:
     """
     assert prediction.probability is not None
     assert prediction.unknown is not None
-    level, unknown = _level(prediction), prediction.unknown
+    level, unknown = set_level(prediction), prediction.unknown
     seldom, told_unknown = 0.0 if level is None else _UNNAMED, np.empty_like(unknown)
     same = twins(prediction.names) & kept & ~kept[:, None] & (level is not None)
     moved = np.flatnonzero(same.any(axis=1))
@@ -79,56 +80,72 @@ def restricted(prediction: Prediction, kept: NDArray[np.bool_]) -> Prediction:
     return replace(prediction, probability=changed(prediction.probability, among_kept), unknown=told_unknown)
 
 
+@dataclass(frozen=True, eq=False)
+class AnswerClasses:
+    """The classes that what a model says of some spectra forms."""
+
+    description: ModelDescription  # of a model of these G classes
+    membership: NDArray[np.float32]  # (K + 1, G + 1) which answers, "unknown" last, are in which class
+    factors: NDArray[np.float64]  # (G + 1,) by how much each is likelier there than in training
+
+    @classmethod
+    def of(cls, description: ModelDescription, seen: NDArray[np.floating], level: float) -> AnswerClasses:
+        """Form classes from answers (N, K + 1), "unknown" last, and the level of their sets."""
+        seen = seen.astype(np.float64)
+        in_sets = (seen * answer_sets(seen, level))[:, :-1]
+        weight = in_sets.sum(axis=0)
+        possible = seen.max(axis=0)[:-1] > 0
+        shared = shared_sets(in_sets)
+        shared[twins(description.names) & possible & possible[:, None]] = 0.5
+        groups = [
+            sorted(group, key=lambda member: -weight[member]) for group in inseparable_groups(shared, _SHARED)
+        ]
+        membership = np.zeros((seen.shape[1], len(groups) + 1), dtype=np.float32)
+        membership[-1, -1] = 1
+        for column, group in enumerate(groups):
+            membership[group, column] = 1
+        number = np.append(possible, False).astype(np.float64) @ membership
+        prior = (1 - STRANGER_SHARE) * number / max(number.sum(), 1.0)
+        prior[-1] = STRANGER_SHARE
+        classes = tuple(
+            _merged([description.classes[member] for member in group], label)
+            for label, group in enumerate(groups, 2)
+        )
+        told: Any = replace(
+            description,
+            names=tuple(entry.name for entry in classes),
+            classes=classes,
+            calibration=replace(description.calibration, set_level=None),
+        )
+        return cls(told, membership, _share_factors(seen @ membership, prior))
+
+    def told(self, prediction: Prediction) -> Prediction:
+        """Return a prediction of names as one of these classes."""
+        shape = (*prediction.map_shape, len(self.description.names))
+        in_memory = isinstance(prediction.probability, np.ndarray)
+        probability = scratch_array(shape, np.float32, 4 * math.prod(shape) if in_memory else 0)
+        unknown = np.empty(prediction.map_shape, dtype=np.float32)
+        for band in prediction.bands():
+            merged = answers_of(prediction, band) @ self.membership * self.factors
+            merged /= np.maximum(merged.sum(axis=-1, keepdims=True), 1e-30)
+            probability[band], unknown[band] = merged[..., :-1], merged[..., -1]
+        return replace(prediction, description=self.description, probability=probability, unknown=unknown)
+
+
 def grouped(prediction: Prediction) -> Prediction:
     """Return a prediction whose classes are what its pixels tell apart, if its model knows names alone."""
-    description = prediction.description
-    level, probability = _level(prediction), prediction.probability
-    if level is None or probability is None or prediction.unknown is None:
+    level = set_level(prediction)
+    if level is None or prediction.probability is None or prediction.unknown is None:
         return prediction
     filled = prediction.counts > 0
-    sampled = np.flatnonzero(filled)[:: max(1, np.count_nonzero(filled) // _MOST_PIXELS)]
+    sampled = np.flatnonzero(filled)[:: max(1, np.count_nonzero(filled) // MOST_PIXELS)]
     chosen = np.zeros(filled.shape, dtype=bool)
     chosen.flat[sampled] = True
-    bands = list(prediction.bands())
-    seen = np.concatenate([_answers(prediction, band)[chosen[band]] for band in bands]).astype(np.float64)
-    in_sets = (seen * answer_sets(seen, level))[:, :-1]
-    weight = in_sets.sum(axis=0)
-    possible = seen.max(axis=0)[:-1] > 0
-    shared = shared_sets(in_sets)
-    shared[twins(description.names) & possible & possible[:, None]] = 0.5
-    groups = [
-        sorted(group, key=lambda member: -weight[member]) for group in inseparable_groups(shared, _SHARED)
-    ]
-    membership = np.zeros((seen.shape[1], len(groups) + 1), dtype=np.float32)
-    membership[-1, -1] = 1
-    for column, group in enumerate(groups):
-        membership[group, column] = 1
-    number = np.append(possible, False).astype(np.float64) @ membership
-    prior = (1 - STRANGER_SHARE) * number / max(number.sum(), 1.0)
-    prior[-1] = STRANGER_SHARE
-    factors = _share_factors(seen @ membership, prior)
-    shape = (*prediction.map_shape, len(groups))
-    in_memory = isinstance(probability, np.ndarray)
-    told_probability = scratch_array(shape, np.float32, 4 * math.prod(shape) if in_memory else 0)
-    unknown = np.empty(prediction.map_shape, dtype=np.float32)
-    for band in bands:
-        merged = _answers(prediction, band) @ membership * factors
-        merged /= np.maximum(merged.sum(axis=-1, keepdims=True), 1e-30)
-        told_probability[band], unknown[band] = merged[..., :-1], merged[..., -1]
-    classes = tuple(
-        _merged([description.classes[member] for member in group], label)
-        for label, group in enumerate(groups, 2)
-    )
-    told: Any = replace(
-        description,
-        names=tuple(entry.name for entry in classes),
-        classes=classes,
-        calibration=replace(description.calibration, set_level=None),
-    )
-    return replace(prediction, description=told, probability=told_probability, unknown=unknown)
+    seen = np.concatenate([answers_of(prediction, band)[chosen[band]] for band in prediction.bands()])
+    return AnswerClasses.of(prediction.description, seen, level).told(prediction)
 
 
-def _answers(prediction: Prediction, band: slice) -> NDArray[np.float32]:
+def answers_of(prediction: Prediction, band: slice) -> NDArray[np.float32]:
     """Return the probabilities of some rows, (y, X, K + 1), that of "unknown" last."""
     assert prediction.probability is not None
     assert prediction.unknown is not None
@@ -181,7 +198,7 @@ def shared_sets(probability: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.minimum(of_each, of_each.T)
 
 
-def _level(prediction: Prediction) -> float | None:
+def set_level(prediction: Prediction) -> float | None:
     """Return the level of sets; None of a model of one instrument, whose classes were formed in training."""
     description = prediction.description
     return description.calibration.set_level if description.conditions else None

@@ -7,7 +7,7 @@ its mineral may hold: the library's range, and what others of the map's classes 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from napari_xrf.core.emission_lines import main_line
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.spectra.non_negative import fit_bounded
-from napari_xrf.minerals.likelihood.templates import Templates
+from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
 from napari_xrf.minerals.likelihood.traces import Expected, Families, line_families
 from napari_xrf.minerals.naming.constraints import fit_lines
 from napari_xrf.minerals.naming.names import unlisted_weight
@@ -35,10 +35,34 @@ if TYPE_CHECKING:
 _SOFT_KEV, _HARD_KEV = 1.1, 2.5
 _ELECTRONS, _PHOTONS, _OUTER = (0.5, 0.07, 0.07), (0.5, 0.5, 0.15), {"K": 0.0, "L": 0.3, "M": 0.6}
 _OTHERS_PERCENT, _MOST_OF_OTHERS = {True: 1.0, False: 2.0}, 0.1
+_SEEN_BESIDE = 0.1  # of a spectrum, what others of the map add to it
 _STRONG, _ALIKE = 0.02, 0.3  # of the counts, and cosine of line families that hide one another
 _SCATTERED = (0.88, 1.16)  # of the energy of the anode's Kα: from its Compton peak to its Kβ
 _USUAL = 5.0  # chi-square that true names reach
 _ROUNDS = 3
+_LEAST_ASKED = 0.01  # probability of a name whose lines are looked at
+_STRANGE = 0.02  # of what lines speak against, the part that is no mineral at all
+
+
+@dataclass(frozen=True, eq=False)
+class _Setting:
+    """What the spectra of a map are compared with."""
+
+    expected: Expected
+    found: frozenset[str]  # elements of the map
+    electrons: bool
+    anode: str | None
+
+    @classmethod
+    def of(cls, search: MineralSearch, templates: Templates) -> _Setting:
+        """Return it for some expected spectra."""
+        known = search.measured
+        return cls(
+            Expected.of(templates, line_families(known.instrument, search.bins)),
+            frozenset(entry.element for entry in known.elements if entry.probability >= 0.5),
+            isinstance(known.instrument.source, ElectronBeam),
+            known.cube.excitation.anode,
+        )
 
 
 @dataclass(frozen=True)
@@ -49,6 +73,75 @@ class _Check:
     family: str
     measured: float
     expected: float
+
+    @property
+    def factor(self) -> float:
+        """By how much less likely the name is for it."""
+        return float(np.exp(-0.5 * max(self.square - _USUAL, 0.0)))
+
+    def note(self, name: str) -> str:
+        """Return what speaks against a name."""
+        return (
+            f"{name} was doubted: {self.family} is {self.measured:.1%} of its counts, "
+            f"and {self.expected:.1%} would be expected"
+        )
+
+
+def factors_of_lines(
+    said: Prediction, spectra: NDArray[np.number], search: MineralSearch, progress: Progress = ignore_progress
+) -> tuple[NDArray[np.float32], dict[str, str]]:
+    """Return by how much less likely names are for the lines of M spectra of a map, (M, K).
+
+    Behind it name → what speaks against it, of names that were the first.
+
+    ``said``: (1, M) what a network says of them, all names. ``spectra``: (M, E).
+    """
+    assert said.probability is not None
+    probability = said.probability[0].astype(np.float64)
+    library = {mineral.name: place for place, mineral in enumerate(search.minerals)}
+    owner = np.array([library.get(name, -1) for name in said.names])
+    asked = (probability >= _LEAST_ASKED) & (owner >= 0)
+    occurring = np.unique(owner[asked.any(axis=0)])
+    minerals = tuple(search.minerals[place] for place in occurring.tolist())
+    templates = expect_templates(minerals, search.measured.instrument, search.bins, progress)
+    rows = {
+        column: np.flatnonzero(templates.owner == np.searchsorted(occurring, owner[column]))
+        for column in np.flatnonzero(asked.any(axis=0)).tolist()
+    }
+    setting, binned = (
+        _Setting.of(search, templates),
+        [search.bins.sum(each.astype(float)) for each in spectra],
+    )
+    first = [
+        next((column for column in np.argsort(-row).tolist() if ask[column] and rows[column].size), -1)
+        for row, ask in zip(probability, asked, strict=True)
+    ]
+    nearest = [
+        _nearest(each, templates, rows[column]) if column >= 0 else -1
+        for each, column in zip(binned, first, strict=True)
+    ]
+    factors, notes = np.ones_like(probability), dict[str, str]()
+    for place, spectrum in enumerate(binned):
+        others = sorted({*nearest} - {nearest[place], -1})
+        for column in np.flatnonzero(asked[place]).tolist():
+            if rows[column].size:
+                check = _check(spectrum, setting, rows[column], setting.expected.parts[others])
+                factors[place, column] = check.factor
+                if check.factor < 0.5 and column == probability[place].argmax():
+                    notes.setdefault(said.names[column], check.note(said.names[column]))
+    return factors.astype(np.float32), notes
+
+
+def heeding(answers: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return answers (N, K + 1), "unknown" last, with names less likely by factors (N, K).
+
+    What speaks against one name speaks for those that it was preferred to, and little for a stranger:
+    networks take a mineral for its neighbour more often than a stranger for a mineral.
+    """
+    kept = answers[:, :-1] * factors
+    strange = answers[:, -1] + _STRANGE * (answers[:, :-1] - kept).sum(axis=1)
+    heeded = np.concatenate([kept, strange[:, None]], axis=1)
+    return np.asarray(heeded / np.maximum(heeded.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny))
 
 
 def checked_names(
@@ -67,40 +160,30 @@ def checked_names(
     the names of the prediction's. ``search``: the calibrated map. ``templates``, ``compositions``: expected
     spectra, and class → rows of its minerals.
     """
-    known = search.measured
-    instrument, cube = known.instrument, known.on_refined_axis
     named = [entry for entry in labels.classes if entry.name in compositions]
     if not named or told.probability is None or told.unknown is None:
         return told, ()
-    expected = Expected.of(templates, line_families(instrument, search.bins))
-    found = {entry.element for entry in known.elements if entry.probability >= 0.5}
-    sums = sum_classes(cube, _inside_grains(labels.labels), progress)
-    electrons = isinstance(instrument.source, ElectronBeam)
+    setting = _Setting.of(search, templates)
+    sums = sum_classes(search.measured.on_refined_axis, _inside_grains(labels.labels), progress)
     factors, notes = np.ones(len(told.names), dtype=np.float32), []
     spectra = {each.name: search.bins.sum(sums[each.label].astype(np.float64)) for each in named}
     nearest = {name: _nearest(each, templates, compositions[name]) for name, each in spectra.items()}
     alone = len(named) == 1
     for entry in named:
-        beside = expected.parts[[point for name, point in nearest.items() if name != entry.name]]
+        beside = setting.expected.parts[[point for name, point in nearest.items() if name != entry.name]]
         check = min(
             (
-                _check(
-                    spectra[entry.name], expected, rows, beside, found, electrons, known.cube.excitation.anode
-                )
+                _check(spectra[entry.name], setting, rows, beside)
                 for rows in _by_mineral(templates, compositions[entry.name])
             ),
             key=lambda each: each.square,
         )
-        factor = float(np.exp(-0.5 * max(check.square - _USUAL, 0.0)))
         minerals = np.unique(templates.owner[compositions[entry.name]]).tolist()
         at = np.array([nearest[entry.name]])
-        unlisted = unlisted_weight(expected, at, minerals) if alone else 0.0
-        factors[told.names.index(entry.name)] = factor / (1 + unlisted)
-        if factor < 0.5:
-            notes.append(
-                f"{entry.name} was doubted: {check.family} is {check.measured:.1%} of its counts, "
-                f"and {check.expected:.1%} would be expected"
-            )
+        unlisted = unlisted_weight(setting.expected, at, minerals) if alone else 0.0
+        factors[told.names.index(entry.name)] = check.factor / (1 + unlisted)
+        if check.factor < 0.5:
+            notes.append(check.note(entry.name))
     probability, unknown = told.probability, told.unknown.copy()
     for band in told.bands():  # in place: of a large map they may lie in a scratch file
         before = probability[band]
@@ -110,19 +193,16 @@ def checked_names(
 
 
 def _check(
-    spectrum: NDArray[np.float64],
-    expected: Expected,
-    rows: NDArray[np.intp],
-    beside: NDArray[np.float64],
-    found: Collection[str],
-    electrons: bool,
-    anode: str | None,
+    spectrum: NDArray[np.float64], setting: _Setting, rows: NDArray[np.intp], beside: NDArray[np.float64]
 ) -> _Check:
     """Compare lines with those of a mineral, anywhere in its range, with lines of other classes beside it."""
+    expected, electrons = setting.expected, setting.electrons
     families = expected.families
     held = expected.parts[rows].max(axis=0) > 0
-    foreign = np.array([name in found for name in families.elements]) & _best_of_elements(families)
-    looked = np.flatnonzero((held | (foreign & ~_beneath(expected, rows))) & ~_scattered(families, anode))
+    foreign = np.array([name in setting.found for name in families.elements]) & _best_of_elements(families)
+    looked = np.flatnonzero(
+        (held | (foreign & ~_beneath(expected, rows))) & ~_scattered(families, setting.anode)
+    )
     if not looked.size:
         return _Check(0.0, "", 0.0, 0.0)
     nearest = np.array([_nearest(spectrum, expected.templates, rows)])
@@ -135,11 +215,15 @@ def _check(
     total = float(np.median(expected.templates.totals[rows]))
     others = np.minimum(_OTHERS_PERCENT[electrons] * families.per_percent[looked] / total, _MOST_OF_OTHERS)
     columns, mean = np.vstack([own, beside[:, looked]]), own.mean(axis=0)
+    little = np.eye(len(columns))[len(own) :] / _SEEN_BESIDE  # what lies beside hides no wrong name
     soft = held & (kind == 0)
     for _ in range(_ROUNDS):
         size = np.where(soft, np.maximum(free.amounts, mean), mean)
         deviation = np.sqrt(free.errors**2 + (relative * size) ** 2 + others**2)
-        shares = fit_bounded((columns / deviation).T, free.amounts / deviation)
+        shares = fit_bounded(
+            np.vstack([(columns / deviation).T, little]),
+            np.concatenate([free.amounts / deviation, np.zeros(len(little))]),
+        )
         mean = shares @ columns
     residual = (free.amounts - mean) / deviation
     worst = int(np.abs(residual).argmax())

@@ -32,6 +32,7 @@ from napari_xrf.minerals.search import MineralSearch, search_minerals, visible_e
 from napari_xrf.reference.minerals import Mineral, load_library, metals
 
 if TYPE_CHECKING:
+    from napari_xrf.learning.model import Model
     from napari_xrf.learning.prediction.prediction import Prediction
 
 
@@ -107,7 +108,6 @@ def _classify_by_network(
     progress: Progress,
 ) -> Classification:
     """Name the minerals by a network, of those that may be there (:func:`~.answer_sets.restricted`)."""
-    from napari_xrf.learning.prediction.answer_sets import restricted
     from napari_xrf.learning.prediction.answers import excitation_found, predict
     from napari_xrf.learning.prediction.views import label_map_of
     from napari_xrf.learning.weights import load_model
@@ -127,9 +127,7 @@ def _classify_by_network(
     if description.conditions:
         shared = shared_out(prediction.probability, description.names, search.measured)
         prediction = replace(prediction, probability=shared)
-    if not kept.all():
-        prediction = restricted(prediction, kept)
-    told, templates, rows, doubts = _checked(prediction, search, progress)
+    told, templates, rows, doubts = _named(trained, prediction, search, kept, progress)
     label_map = label_map_of(told)
     of_labels = {each.label: rows[each.name] for each in label_map.classes if each.name in rows}
     wanted = [name for name, each in zip(description.names, kept, strict=True) if each]
@@ -144,39 +142,62 @@ def _classify_by_network(
         counts_per_pixel=search.counts_per_pixel,
         energy_range=(float(search.bins.energies[0]), float(search.bins.energies[-1])),
         method=description.name,
-        notes=(*unfit, search.notes[0], *prediction.notes, *doubts, *_seen_by_one_element(label_map, search)),
+        notes=(*unfit, search.notes[0], *told.notes, *doubts, *_seen_by_one_element(label_map, search)),
         doubts=(*unfit, *prediction.doubts),
     )
 
 
 def with_checked_names(
-    prediction: Prediction, measured: Measured, progress: Progress = ignore_progress
+    model: Model, prediction: Prediction, measured: Measured, progress: Progress = ignore_progress
 ) -> Prediction:
-    """Return what a network says of a map's minerals, its names doubted where the lines speak against them.
+    """Return what a network says of a map's minerals as :func:`classify_by` tells it.
 
-    The same as :func:`classify_by` does; only networks that know every mineral need it, what others say is
-    returned as it is. Names that the map cannot tell apart are one.
+    Its pixels are mixtures of what lies in grains, and names are doubted where the lines speak against them;
+    names that the map cannot tell apart are one. Only networks that know every mineral need it, what others
+    say is returned as it is.
     """
-    if prediction.description.task != "minerals" or not prediction.description.conditions:
+    description = prediction.description
+    if description.task != "minerals" or not description.conditions:
         return prediction
-    search = search_minerals(measured, _members(prediction.description), progress=progress)
-    told, _, _, doubts = _checked(prediction, search, progress)
+    search = search_minerals(measured, _members(description), progress=progress)
+    every = np.ones(len(description.names), dtype=bool)
+    told, _, _, doubts = _named(model, prediction, search, every, progress)
     return replace(told, notes=(*told.notes, *doubts))
 
 
-def _checked(
-    prediction: Prediction, search: MineralSearch, progress: Progress
+def _named(
+    model: Model,
+    prediction: Prediction,
+    search: MineralSearch,
+    kept: NDArray[np.bool_],
+    progress: Progress,
 ) -> tuple[Prediction, Templates, dict[str, NDArray[np.intp]], tuple[str, ...]]:
-    """Return a prediction of classes, checked, expected spectra of them, rows of each, and notes."""
-    from napari_xrf.learning.prediction.answer_sets import grouped
+    """Return a prediction of classes of the names ``kept``, expected spectra, rows of each, and notes."""
+    from napari_xrf.learning.prediction.answer_sets import grouped, restricted
+    from napari_xrf.learning.prediction.grains import named_by_grains
     from napari_xrf.learning.prediction.name_check import checked_names
     from napari_xrf.learning.prediction.views import label_map_of
 
-    told = grouped(prediction)
+    description, every = prediction.description, bool(kept.all())
+
+    def narrowed(said: Prediction) -> Prediction:
+        if description.conditions and said.probability is not None:
+            shared = shared_out(said.probability, description.names, search.measured)
+            said = replace(said, probability=shared)
+        return said if every else restricted(said, kept)
+
+    possible = narrowed(prediction)
+    of_grains = (
+        named_by_grains(model, possible, search, narrowed, progress) if description.conditions else None
+    )
+    told = of_grains[0] if of_grains else grouped(possible)
     label_map = label_map_of(told)
     templates, rows = _compared(label_map, search, progress)
+    if of_grains:
+        may_be = {name for name, each in zip(description.names, kept, strict=True) if each}
+        return told, templates, rows, tuple(note for name, note in of_grains[1].items() if name in may_be)
     doubts: tuple[str, ...] = ()
-    if prediction.description.conditions:
+    if description.conditions:
         told, doubts = checked_names(told, label_map, search, templates, rows, progress)
     return told, templates, rows, doubts
 

@@ -15,6 +15,8 @@ from napari_xrf.minerals.likelihood.scan import FEW
 from napari_xrf.minerals.mixing.ends import End
 from napari_xrf.minerals.mixing.unmixing import MOST_CANDIDATES, unmix
 
+MOST_MISFIT = 8.0  # standard deviations, above which nothing explains a pixel, of one known in a thousand
+
 _REACH = 9  # pixels: candidates have grains within this square
 _PLAIN_MISFIT = 1.0  # robust standard deviations: more is tried as a mixture, and with ends from elsewhere
 _EVERYWHERE = 32  # ends that are tried where those around do not fit

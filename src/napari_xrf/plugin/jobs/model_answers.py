@@ -145,7 +145,7 @@ def predict_map(
     if not np.any(prediction.counts):
         name = cube_of(measured).name
         raise InvalidInput(f"the map {name} holds no counts in the energies of {model.description.name}")
-    return with_checked_names(prediction, measured, progress) if request.refined else prediction
+    return with_checked_names(model, prediction, measured, progress) if request.refined else prediction
 
 
 def decided_by(request: Request, description: ModelDescription) -> ModelDescription:

@@ -1,0 +1,169 @@
+"""Pixels of a map as mixtures of what a network names in its grains.
+
+A network knows minerals, and no mixtures: quartz beside magnetite seems an iron silicate to it. So what lies
+well inside grains is named, by the counts of all its pixels together, and all pixels are mixtures of that
+(:mod:`~napari_xrf.minerals.mixing`), as they are to the likelihood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from napari_xrf.core.cores import in_threads, one_thread_of
+from napari_xrf.core.cube_spectra import sum_classes
+from napari_xrf.core.progress import Progress, ignore_progress
+from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.learning.model import Model
+from napari_xrf.learning.prediction.answer_sets import MOST_PIXELS, AnswerClasses, answers_of, set_level
+from napari_xrf.learning.prediction.answers import excitation_found, predict
+from napari_xrf.learning.prediction.name_check import factors_of_lines, heeding
+from napari_xrf.learning.prediction.one_element import shared_out
+from napari_xrf.learning.prediction.prediction import Prediction
+from napari_xrf.learning.prediction.views import label_map_of
+from napari_xrf.minerals.likelihood.binned_map import BinnedMap, merged_bins
+from napari_xrf.minerals.likelihood.independent_pixels import independent_pixels
+from napari_xrf.minerals.mixing.ends import belief_in_ends, learn_ends
+from napari_xrf.minerals.mixing.mixtures import MOST_MISFIT, Mixing, Mixtures
+from napari_xrf.minerals.search import MineralSearch
+
+_LEAST = 1e-6  # probability of a name
+_COHERENT = 0.3  # of what neighbours could agree in more than by chance: less is no map of grains
+
+
+def named_by_grains(
+    model: Model,
+    said: Prediction,
+    search: MineralSearch,
+    narrowed: Callable[[Prediction], Prediction],
+    progress: Progress = ignore_progress,
+) -> tuple[Prediction, dict[str, str]] | None:
+    """Return classes of a map whose pixels are mixtures of its grains; None of a map without grains of two.
+
+    Behind them what speaks against names that grains had at first. Pixels that no mixture explains keep what
+    the network says of them.
+
+    ``said``: what the model says of each pixel, to be ``narrowed`` to what may be.
+    """
+    level, known = set_level(said), search.measured
+    if level is None:  # classes that were formed in training hold mixtures
+        return None
+    possible = narrowed(said)
+    winner = label_map_of(possible).labels.astype(np.intp) - 1
+    bins = merged_bins(search.bins, known.sum_spectrum, winner.size)
+    binned = BinnedMap(known.cube, bins)
+    taught = independent_pixels(binned)
+    down, across = taught.steps
+    thin = np.where(taught.binned.held(slice(0, taught.binned.shape[0])), winner[::down, ::across], -1)
+    if _coherence(thin) < _COHERENT:
+        return None
+    ends, places = learn_ends(taught.binned, thin, progress)
+    if len(ends) < 2:
+        return None
+    believed, doubts = belief_in_ends(ends, places, thin)
+    places = taught.spread(places, binned.shape)
+    cube = known.on_refined_axis
+    sums = sum_classes(cube, places.astype(np.intp) + 1, progress)
+    spectra = np.array([sums[place] for place in range(1, len(ends) + 1)])
+    grains = SpectralCube(spectra[None], cube.energy, name="grains", excitation=excitation_found(known))
+    answers = predict(model, grains, outputs=("minerals",), calibrate=False)
+    assert answers.probability is not None
+    answers = replace(answers, probability=shared_out(answers.probability, said.names, known))
+    factors, against = factors_of_lines(answers, spectra, search, progress)
+    taken, of_pixels = _sampled(said, places)
+    # Of many counts a network heeds what nobody models as well: the scatter of goethite and magnetite.
+    both = (answers_of(answers, slice(0, 1))[0] + _means(of_pixels, taken, len(ends))) / 2
+    of_grains = _narrowed(both, factors, answers, narrowed)
+    own = np.vstack([factors, np.ones_like(factors[:1])])[taken]  # the last of pixels in no grain
+    classes = AnswerClasses.of(said.description, _narrowed(of_pixels, own, answers, narrowed), level)
+    of_grains = of_grains @ classes.membership * classes.factors
+    of_grains /= np.maximum(of_grains.sum(axis=1, keepdims=True), 1e-30)
+    kinds = of_grains.argmax(axis=1)
+    named = kinds < of_grains.shape[1] - 1
+    if np.unique(kinds[named]).size < 2:
+        return None
+    sure = (of_grains.max(axis=1) * believed).astype(np.float32)
+    parts = np.eye(of_grains.shape[1], dtype=np.float32)[kinds]
+    mixing = Mixing.learned(binned, ends, parts, places, sure, named)
+    told = classes.told(possible)
+    _put_mixtures(told, binned, mixing, progress)
+    return replace(told, notes=(*told.notes, *taught.notes, *doubts)), against
+
+
+def _sampled(said: Prediction, places: NDArray[np.int16]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return in which grains (n,), -1 of none, some pixels lie, and what is said of them, (n, K + 1)."""
+    measured = np.flatnonzero(said.counts > 0)
+    chosen = np.zeros(places.shape, dtype=bool)
+    chosen.flat[measured[:: max(1, measured.size // MOST_PIXELS)]] = True
+    chosen.flat[np.unique(places, return_index=True)[1]] = True  # one of each grain
+    found = [answers_of(said, band)[chosen[band]] for band in said.bands()]
+    return places[chosen].astype(np.intp), np.concatenate(found)
+
+
+def _means(answers: NDArray[np.float32], grain: NDArray[np.intp], number: int) -> NDArray[np.float32]:
+    """Return what the pixels of so many grains say together, as sure as one of them, (M, K + 1)."""
+    total = np.zeros((number, answers.shape[1]))
+    inside = grain >= 0
+    np.add.at(total, grain[inside], np.log(np.maximum(answers[inside], _LEAST)))
+    mean = np.exp(total / np.bincount(grain[inside], minlength=number)[:, None])
+    return np.asarray(mean / mean.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def _narrowed(
+    answers: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    like: Prediction,
+    narrowed: Callable[[Prediction], Prediction],
+) -> NDArray[np.float32]:
+    """Return answers (N, K + 1) with what lines say of names, narrowed to what may be."""
+    heeded = heeding(answers, factors)
+    counts = np.ones((1, len(answers)), dtype=np.float32)
+    said = replace(like, probability=heeded[None, :, :-1], unknown=heeded[None, :, -1], counts=counts)
+    return answers_of(narrowed(said), slice(0, 1))[0]
+
+
+def _put_mixtures(told: Prediction, binned: BinnedMap, mixing: Mixing, progress: Progress) -> None:
+    """Put in place, in the probabilities of all pixels that mixtures explain, what these say."""
+    assert told.probability is not None
+    assert told.unknown is not None
+
+    def found_in(band: slice) -> tuple[slice, Mixtures]:
+        return band, mixing.unmix(binned, band)
+
+    with one_thread_of("blas"):
+        bands = (band for band, _, _ in binned.wide_bands(0, "unmixing pixels", progress))
+        for band, found in in_threads(found_in, bands):
+            explained = found.misfit <= MOST_MISFIT
+            at = binned.held(band)
+            at[at] = explained
+            values = answers_of(told, band)
+            values[at] = _probabilities(found)[explained]
+            told.probability[band], told.unknown[band] = values[..., :-1], values[..., -1]
+
+
+def _probabilities(found: Mixtures) -> NDArray[np.float32]:
+    """Return how likely each class, "unknown" last, is the largest in pixels, (n, G + 1)."""
+    pixels = np.arange(found.lead.size)
+    second, first = np.argsort(found.areas, axis=1)[:, -2:].T
+    leads = ndtr(found.lead).astype(np.float32)
+    probability = np.zeros_like(found.areas)
+    probability[pixels, first] = leads * found.sure
+    probability[pixels, second] = (1 - leads) * (found.areas[pixels, second] > 0)
+    probability[:, -1] += np.maximum(1 - probability.sum(axis=1), 0)
+    return probability
+
+
+def _coherence(winner: NDArray[np.intp]) -> float:
+    """Return how much more often neighbours (Y, X) are of one class than chance has it, of what could be."""
+    pairs = [(winner[1:], winner[:-1]), (winner[:, 1:], winner[:, :-1])]
+    both = np.concatenate([np.stack(pair, axis=-1).reshape(-1, 2) for pair in pairs])
+    both = both[(both >= 0).all(axis=1)]
+    if not both.size:
+        return 0.0
+    shares = np.bincount(both.ravel()) / both.size
+    chance = float((shares**2).sum())
+    return float((both[:, 0] == both[:, 1]).mean() - chance) / (1 - chance) if chance < 1 else 0.0
