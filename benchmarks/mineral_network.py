@@ -150,7 +150,8 @@ def rocks(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
     rows: dict[str, dict[str, float]] = {}
     for rock in options.rocks.split(","):
         for counts in map(float, options.counts.split(",")):
-            made = rock_map(rock, options.seed, Draws(counts, options.size), options.folder)
+            draws = Draws(counts, options.size, preset=options.preset)
+            made = rock_map(rock, options.seed, draws, options.folder)
             for model in options.models:
                 for told, names in (("given", made.listed), ("all", None)):
                     try:
@@ -254,6 +255,7 @@ def main() -> None:
     parser.add_argument("--counts", default="1000,10000")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--preset", default=Draws.preset, help="instrument of the rock maps, or sem-eds")
     parser.add_argument("--verbose", action="store_true", help="wrong answers one by one")
     parser.add_argument("-o", "--output", type=Path, default=Path("calibrated.safetensors"))
     options = parser.parse_args()
