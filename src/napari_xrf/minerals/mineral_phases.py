@@ -199,8 +199,8 @@ def learn_mineral_phases(
     if candidates.chosen:
         notes += _unlisted(named, whole.templates.minerals)
     if mixed:
-        coarse, told = belief_in_ends(ends, places, winner)
-        notes += told
+        coarse, doubt = belief_in_ends(ends, places, winner)
+        notes += doubt
         names = _with_mixtures(ends, named)
         members, parts = _parts_of([_held(name) for name in names])
         sure = np.array([name.probability for name in names], dtype=np.float32)

@@ -77,10 +77,10 @@ def named_by_grains(
     taken, of_pixels = _sampled(said, places)
     # Of many counts a network heeds what nobody models as well: the scatter of goethite and magnetite.
     both = (answers_of(answers, slice(0, 1))[0] + _means(of_pixels, taken, len(ends))) / 2
-    of_grains = _narrowed(both, factors, answers, narrowed)
+    names = _narrowed(both, factors, answers, narrowed)
     own = np.vstack([factors, np.ones_like(factors[:1])])[taken]  # the last of pixels in no grain
     classes = AnswerClasses.of(said.description, _narrowed(of_pixels, own, answers, narrowed), level)
-    of_grains = of_grains @ classes.membership * classes.factors
+    of_grains = names @ classes.membership * classes.factors
     of_grains /= np.maximum(of_grains.sum(axis=1, keepdims=True), 1e-30)
     kinds = of_grains.argmax(axis=1)
     named = kinds < of_grains.shape[1] - 1
