@@ -133,6 +133,8 @@ def judged(
         doubts.insert(0, f"a peak at {beyond:.2f} keV lies above the stated {after.highest_kev:.4g} keV")
     if rivals:
         doubts.insert(0, "other energy axes fit nearly as well")
+    if doubts and stated:  # what is doubtful itself moves nothing that somebody gave
+        return unchanged(kept, f"unsure: {doubts[0]}; the {axis} is kept", doubtful=True)
     if doubts:
         message += f"; unsure: {doubts[0]}, give the right axis if this is wrong"
     return Calibration(
