@@ -157,6 +157,18 @@ def belief_in_ends(
     )
 
 
+def explaining_parts(end: End, larger: Sequence[End]) -> NDArray[np.float64]:
+    """Return what parts of an end larger ones are, without tiny ones; zeros where they explain it not."""
+    deviation = np.sqrt(end.counts + (_TOLERANCE * end.counts) ** 2 + 1)
+    columns = np.array([other.mean for other in larger]).T * end.size
+    amounts = fit_bounded(columns / deviation[:, None], end.counts / deviation)
+    residual = (end.counts - columns @ amounts) / deviation
+    if float((residual**2).mean()) >= _EXPLAINED:
+        return np.zeros(len(larger))
+    amounts[amounts < _TINY_PART * amounts.sum()] = 0
+    return np.asarray(amounts / amounts.sum())
+
+
 def _variation(sums: NDArray[np.float64], squares: NDArray[np.float64], pixels: int) -> float:
     """Return what shapes vary more than counts do; ``squares`` (B,) are of their counts over their totals."""
     total = float(sums.sum())
@@ -274,7 +286,7 @@ def _without_boundaries(ends: list[End], pixels: int) -> dict[int, End]:
     larger: list[End] = []  # those themselves
     for place, end in enumerate(ends):
         small = end.size < max(_SMALL_SHARE * pixels, 2 * _LEAST_PIXELS)
-        amounts = np.zeros(0) if len(kept) < 2 else _amounts(end, larger)
+        amounts = np.zeros(0) if len(kept) < 2 else explaining_parts(end, larger)
         if amounts.any():
             main = int(amounts.argmax())
             several = np.count_nonzero(amounts > _GOOD_PART) > 1
@@ -294,15 +306,3 @@ def _is_uneven(end: End) -> bool:
     """Tell whether an end that larger ones explain varies more than one phase does, beyond chance."""
     error = math.sqrt(2 * end.counts.size * end.size) / float(end.counts.sum())
     return end.variation > min(UNEVEN, _LEAST_UNEVEN + _SURELY * error)
-
-
-def _amounts(end: End, larger: list[End]) -> NDArray[np.float64]:
-    """Return what parts of an end larger ones are, without tiny ones; zeros where they explain it not."""
-    deviation = np.sqrt(end.counts + (_TOLERANCE * end.counts) ** 2 + 1)
-    columns = np.array([other.mean for other in larger]).T * end.size
-    amounts = fit_bounded(columns / deviation[:, None], end.counts / deviation)
-    residual = (end.counts - columns @ amounts) / deviation
-    if float((residual**2).mean()) >= _EXPLAINED:
-        return np.zeros(len(larger))
-    amounts[amounts < _TINY_PART * amounts.sum()] = 0
-    return np.asarray(amounts / amounts.sum())
