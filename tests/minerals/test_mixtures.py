@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.energy_axis import EnergyAxis
@@ -11,6 +12,7 @@ from napari_xrf.minerals.likelihood.shares import learn_prior
 from napari_xrf.minerals.likelihood.templates import EnergyBins
 from napari_xrf.minerals.mixing.ends import End, learn_ends
 from napari_xrf.minerals.mixing.mixtures import Mixing, Peers
+from napari_xrf.minerals.mixing.purification import purify_ends
 from napari_xrf.minerals.mixing.unmixing import unmix
 
 SHAPES = np.random.default_rng(1).gamma(0.4, size=(3, 40)) * 30 + 1
@@ -43,6 +45,69 @@ def test_amounts_of_a_mixture_are_found():
     assert amounts[1] == pytest.approx([1, 0, 0], abs=0.02)
     assert deviance.max() < 2
     assert lead.min() > 2
+
+
+def fine_grains(seed=4):
+    """A map of three phases in grains as wide as the beam: places (Y, X) of the main ones, and areas."""
+    generator = np.random.default_rng(seed)
+    zones = generator.integers(0, 3, (12, 12)).repeat(3, axis=0).repeat(3, axis=1)
+    areas = np.stack([gaussian_filter((zones == each).astype(float), 0.9) for each in range(3)], axis=-1)
+    counts = generator.poisson(20 * areas @ SHAPES)
+    return binned_map(counts), areas
+
+
+def ends_of(binned, areas, share):
+    """The means of pixels that hold at least a share of one phase, as if they lay inside its grains."""
+    counts, places = binned.counts(slice(0, len(areas))), np.full(areas.shape[:2], -1, dtype=np.int16)
+    for phase in range(areas.shape[-1]):
+        places[areas[..., phase] > share] = phase
+    ends = [
+        End(phase, int((places == phase).sum()), counts[places == phase].sum(axis=0, dtype=float))
+        for phase in range(areas.shape[-1])
+    ]
+    return ends, places
+
+
+def departure(end, shape):
+    return float(np.abs(end.counts / end.counts.sum() - shape / shape.sum()).sum())
+
+
+def test_ends_of_grains_as_wide_as_the_beam_are_purified():
+    binned, areas = fine_grains()
+    ends, places = ends_of(binned, areas, 0.6)
+    purer, lying = purify_ends(binned, ends, places)
+    assert len(purer) == 3
+    for end in purer:
+        assert departure(end, SHAPES[end.column]) < 0.3 * departure(ends[end.column], SHAPES[end.column])
+        # A mean of so many pixels of mixtures is not known as well as that of as many pure ones.
+        assert 1 <= end.size < 0.5 * areas[..., end.column].sum()
+    main = np.array([end.column for end in purer])[lying[lying >= 0]]
+    assert (main == areas.argmax(axis=2)[lying >= 0]).mean() > 0.97
+    assert (lying >= 0).mean() > 0.8
+
+
+def test_what_other_ends_explain_is_no_end():
+    binned, areas = fine_grains()
+    ends, places = ends_of(binned, areas, 0.6)
+    counts = binned.counts(slice(0, len(areas)))
+    between = (areas[..., 0] > 0.35) & (areas[..., 1] > 0.35)
+    places[between] = 3
+    mixed = End(7, int(between.sum()), counts[between].sum(axis=0, dtype=float))
+    purer, lying = purify_ends(binned, [*ends, mixed], places)
+    assert sorted(end.column for end in purer) == [0, 1, 2]
+    assert lying.max() == 2
+
+
+def test_a_phase_of_its_own_between_two_others_stays_one():
+    # Brighter in five bins than any mixture of the two is.
+    own = (SHAPES[0] + SHAPES[1]) / 2
+    own[10:15] *= 1.5
+    generator = np.random.default_rng(4)
+    binned, areas = fine_grains()
+    counts = generator.poisson(20 * areas @ np.array([SHAPES[0], SHAPES[1], own]))
+    binned = binned_map(counts)
+    purer, _ = purify_ends(binned, *ends_of(binned, areas, 0.6))
+    assert sorted(end.column for end in purer) == [0, 1, 2]
 
 
 def test_amounts_of_ends_that_are_alike_are_the_most_probable_ones():

@@ -28,7 +28,7 @@ from napari_xrf.minerals.likelihood.sensitivity import (
 from napari_xrf.minerals.likelihood.shares import SMOOTHINGS, Band, Prior, class_shares, learn_prior
 from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
 from napari_xrf.minerals.likelihood.traces import Expected, line_families
-from napari_xrf.minerals.mixing.ends import End, belief_in_ends, learn_ends
+from napari_xrf.minerals.mixing.ends import UNEVEN, End, belief_in_ends, learn_ends, usual_variation
 from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.minerals.mixing.purification import purify_ends
 from napari_xrf.minerals.naming.compared import Name
@@ -74,7 +74,7 @@ _TEACHING = 15  # ends, the largest, that choose among first guesses of the sens
 # Of differences of what all ends together tell: they share the errors of the model
 _TEMPER_OF_GUESSES, _LEAST_WEIGHT = 0.1, 0.1
 _FOUND = 0.9  # probability of an element whose lines speak against names
-_PURER = 0.5  # of the doubt that small grains cast on names stays where their ends are purified
+_STILL_DOUBTED = 0.5  # of the doubt that small grains cast on names, where their ends are purified
 _SEED = 20260701
 # In minus twice the log-likelihood: what each further part of a fine-grained mixture must explain besides.
 _STEP, _STEP_GIVEN = 12.0, 30.0
@@ -187,14 +187,13 @@ def learn_mineral_phases(
     minerals = [tuple(int(columns[place]) for place in group) for group in groups]
     ends: tuple[End, ...] = ()
     places = np.zeros((0, 0), dtype=np.int16)
-    coarse, doubt = 1.0, ()
+    coarse, doubt = 1.0, tuple[str, ...]()
     if single.prior.coherences[-1] >= _COHERENT:
         ends, places = learn_ends(taught.binned, winner, progress)
         coarse, doubt = belief_in_ends(ends, places, winner)
-        import os
-        if coarse < 1 or os.environ.get("PURIFY"):
+        if usual_variation(ends) > UNEVEN:
             ends, places = purify_ends(taught.binned, ends, places, progress)
-            coarse = 1 - _PURER * (1 - coarse)
+            coarse = 1 - _STILL_DOUBTED * (1 - coarse)
     mixed = bool(ends)
     if not mixed:
         ends = _sure_ends(taught.binned, winner, told)

@@ -145,16 +145,20 @@ def belief_in_ends(
     ``places``, ``winner``: (Y, X) as :func:`learn_ends` returns and takes them.
     """
     inside = float((places[winner >= 0] >= 0).mean())
-    known = [end for end in ends if np.isfinite(end.variation)]
-    sizes = [end.size for end in known]
-    variation = float(np.average([end.variation for end in known], weights=sizes)) if known else 0.0
-    uneven = min(variation / _DOUBTED - 1, 1.0)
+    uneven = min(usual_variation(ends) / _DOUBTED - 1, 1.0)
     if inside >= _WELL_INSIDE or uneven <= 0:
         return 1.0, ()
     return 1 - _LOST * (_WELL_INSIDE - inside) * uneven, (
         f"only {inside:.0%} of the pixels lie well inside a grain: where grains are hardly wider than"
-        " the beam, names are of mixtures and often wrong",
+        " the beam, names are of what mixtures tell, and less sure",
     )
+
+
+def usual_variation(ends: Sequence[End]) -> float:
+    """Return how much more than counts the pixels of ends vary, on average; 0 where it is not known."""
+    known = [end for end in ends if np.isfinite(end.variation)]
+    sizes = [end.size for end in known]
+    return float(np.average([end.variation for end in known], weights=sizes)) if known else 0.0
 
 
 def explaining_parts(end: End, larger: Sequence[End]) -> NDArray[np.float64]:

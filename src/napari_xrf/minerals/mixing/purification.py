@@ -1,9 +1,9 @@
 """Ends of a fine-grained map, purified: what the mixtures in all of its pixels tell of its phases.
 
-Where grains are hardly wider than the beam, the pixels that seem to lie inside are mixtures, too, and so are their
-means. Here ends and areas are found together, as those that make the counts of all pixels most probable (Poisson
-non-negative matrix factorisation, Lee and Seung 2001, with few ends in a pixel), and an end that others explain
-as well is none.
+Where grains are hardly wider than the beam, the pixels that seem to lie inside are mixtures, too, and so are
+their means. Here ends and areas are found together, as those that make the counts of all pixels most probable
+(Poisson non-negative matrix factorisation, Lee and Seung 2001, with few ends in a pixel), and an end that
+others explain as well is none.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _AREA = 100.0  # areas of a pixel add up to one, within a tenth
 _WORTH = 0.6  # of log-likelihood in each bin that an end must be worth: chance is worth a half
 _FEWEST = 2  # ends
 _MAINLY = 0.5  # of a pixel's area: it lies in a grain
-_TOLD = 1 / 3  # areas that are found with the ends take their part of what pixels tell, as rocks of other code show
+_TOLD = 1 / 3  # of what pixels tell: the areas are found, too; as rocks of other code show
 _TINY = 1e-6
 
 
@@ -38,8 +38,8 @@ def purify_ends(
 ) -> tuple[tuple[End, ...], NDArray[np.int16]]:
     """Return purer ends, the largest first, and of which of them pixels (Y, X) mainly are; -1 of none.
 
-    ``ends`` and ``places`` are those of :func:`~napari_xrf.minerals.mixing.ends.learn_ends`. The size of a purer
-    end is that of pixels which would tell as much of it if they held nothing else.
+    ``ends`` and ``places`` are those of :func:`~napari_xrf.minerals.mixing.ends.learn_ends`. The size of a
+    purer end is that of pixels which would tell as much of it if they held nothing else.
     """
     if len(ends) <= _FEWEST:
         return tuple(ends), places
@@ -52,7 +52,7 @@ def purify_ends(
     fit = _without_mixtures(counts, fit).sharpened(counts, _ROUNDS[1])
     order = np.argsort(-fit.areas.sum(axis=0), kind="stable")
     found = fit.ends()
-    # What is parted from what lies in the same pixels may differ from its like: that is no sign of another phase.
+    # What is parted from what lies in the same pixels may differ from its like: no sign of another phase.
     purer = [replace(found[each], column=ends[fit.kept[each]].column, explained=True) for each in order]
     of = np.full(len(ends) + 1, -1, dtype=np.int16)
     of[fit.kept[order]] = np.arange(order.size)
@@ -108,9 +108,7 @@ class _Fit:
                 spectra[:, -1] = _AREA
             spectra = spectra.clip(_TINY)
             dense = _most_probable(counts, spectra, np.maximum(fit.dense, _TINY), _AGAIN)
-            fit = replace(fit, spectra=spectra, dense=dense)
-            areas, deviance = _few(counts, spectra, dense)
-            fit = replace(fit, areas=areas, deviance=deviance)
+            fit = _Fit(fit.kept, spectra, dense, *_few(counts, spectra, dense))
         return fit
 
 
@@ -177,9 +175,8 @@ def _teaching(
     """Return pixels spread over the map and some of each end, by place, and their counts (n, B)."""
     rows, columns = binned.shape
     held = np.flatnonzero(binned.held(slice(binned.first_row, binned.first_row + rows)))
-    chosen = [_spread(held, _MOST_PIXELS)]
-    for end in range(int(places.max(initial=-1)) + 1):
-        chosen.append(_spread(np.flatnonzero(places == end), _OF_AN_END))
+    of_ends = (np.flatnonzero(places == end) for end in np.unique(places[places >= 0]))
+    chosen = [_spread(held, _MOST_PIXELS), *(_spread(own, _OF_AN_END) for own in of_ends)]
     where = np.unique(np.concatenate(chosen))
     counts = []
     for band, block in binned.bands("purifying phases", progress):
