@@ -28,7 +28,7 @@ from napari_xrf.minerals.likelihood.sensitivity import (
 from napari_xrf.minerals.likelihood.shares import SMOOTHINGS, Band, Prior, class_shares, learn_prior
 from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
 from napari_xrf.minerals.likelihood.traces import Expected, line_families
-from napari_xrf.minerals.mixing.ends import UNEVEN, End, belief_in_ends, learn_ends, usual_variation
+from napari_xrf.minerals.mixing.ends import End, are_mixtures, belief_in_ends, learn_ends
 from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.minerals.mixing.purification import purify_ends
 from napari_xrf.minerals.naming.compared import Name
@@ -191,7 +191,7 @@ def learn_mineral_phases(
     if single.prior.coherences[-1] >= _COHERENT:
         ends, places = learn_ends(taught.binned, winner, progress)
         coarse, doubt = belief_in_ends(ends, places, winner)
-        if usual_variation(ends) > UNEVEN:
+        if are_mixtures(ends, places, winner):
             ends, places = purify_ends(taught.binned, ends, places, progress)
             coarse = 1 - _STILL_DOUBTED * (1 - coarse)
     mixed = bool(ends)

@@ -39,6 +39,7 @@ _TOLERANCE = 0.03
 # are hard to tell few pixels seem inside, but their ends are even: 0.01 in grains of twelve beams, from 0.03
 # on in those of four and less.
 _WELL_INSIDE, _LOST, _DOUBTED = 0.3, 1.5, 0.02
+_MOSTLY_INSIDE = 0.4  # from here on ends of rocks of other code were pure
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,8 +145,8 @@ def belief_in_ends(
 
     ``places``, ``winner``: (Y, X) as :func:`learn_ends` returns and takes them.
     """
-    inside = float((places[winner >= 0] >= 0).mean())
-    uneven = min(usual_variation(ends) / _DOUBTED - 1, 1.0)
+    inside, variation = _inside(places, winner), _usual_variation(ends)
+    uneven = min(variation / _DOUBTED - 1, 1.0)
     if inside >= _WELL_INSIDE or uneven <= 0:
         return 1.0, ()
     return 1 - _LOST * (_WELL_INSIDE - inside) * uneven, (
@@ -154,11 +155,12 @@ def belief_in_ends(
     )
 
 
-def usual_variation(ends: Sequence[End]) -> float:
-    """Return how much more than counts the pixels of ends vary, on average; 0 where it is not known."""
-    known = [end for end in ends if np.isfinite(end.variation)]
-    sizes = [end.size for end in known]
-    return float(np.average([end.variation for end in known], weights=sizes)) if known else 0.0
+def are_mixtures(ends: Sequence[End], places: NDArray[np.integer], winner: NDArray[np.integer]) -> bool:
+    """Tell whether ends are of grains hardly wider than the beam, and so hold what lies beside these.
+
+    ``places``, ``winner``: (Y, X) as :func:`learn_ends` returns and takes them.
+    """
+    return _inside(places, winner) < _MOSTLY_INSIDE and _usual_variation(ends) > UNEVEN
 
 
 def explaining_parts(end: End, larger: Sequence[End]) -> NDArray[np.float64]:
@@ -171,6 +173,18 @@ def explaining_parts(end: End, larger: Sequence[End]) -> NDArray[np.float64]:
         return np.zeros(len(larger))
     amounts[amounts < _TINY_PART * amounts.sum()] = 0
     return np.asarray(amounts / amounts.sum())
+
+
+def _inside(places: NDArray[np.integer], winner: NDArray[np.integer]) -> float:
+    """Return the part of the measured pixels that lie well inside grains."""
+    return float((places[winner >= 0] >= 0).mean())
+
+
+def _usual_variation(ends: Sequence[End]) -> float:
+    """Return how much more than counts the pixels of ends vary, on average; 0 where it is not known."""
+    known = [end for end in ends if np.isfinite(end.variation)]
+    sizes = [end.size for end in known]
+    return float(np.average([end.variation for end in known], weights=sizes)) if known else 0.0
 
 
 def _variation(sums: NDArray[np.float64], squares: NDArray[np.float64], pixels: int) -> float:
