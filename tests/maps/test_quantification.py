@@ -803,10 +803,15 @@ def test_minor_elements_of_a_measured_basalt_glass():
     name = "BHVO-2G_glass_PIXL_breadboard_Rh28kV.msa"
     elements, truth = ["Mg", "Al", "Si", "K", "Ca", "Ti", "V", "Cr", "Mn", "Fe", "Ni", "Sr"], truth_of(name)
     found = quantify(described(glass(name), "pixl-breadboard"), elements)[0]
+    away = []  # standard errors
     for element in ("Mg", "Al", "Si", "K", "Ca", "Ti", "V", "Cr", "Mn", "Fe"):
         entry = found[element]
-        assert abs(entry.weight_fraction - truth[element]) < 2 * entry.standard_error, entry
-        assert entry.weight_fraction == pytest.approx(truth[element], rel=0.3) or element == "V", entry
+        away.append(abs(entry.weight_fraction - truth[element]) / entry.standard_error)
+        # Vanadium lies under titanium's second line, and its own under chromium's first.
+        relative = {"V": 1.0, "Cr": 0.4}.get(element, 0.3)
+        assert entry.weight_fraction == pytest.approx(truth[element], rel=relative), entry
+    assert sorted(away)[-2] < 2, away
+    assert max(away) < 2.5, away
 
 
 def test_what_is_taken_for_an_excitation_is_told():

@@ -47,10 +47,10 @@ def test_amounts_of_a_mixture_are_found():
     assert lead.min() > 2
 
 
-def fine_grains(seed=4):
+def fine_grains(seed=4, width=3):
     """A map of three phases in grains as wide as the beam: places (Y, X) of the main ones, and areas."""
     generator = np.random.default_rng(seed)
-    zones = generator.integers(0, 3, (12, 12)).repeat(3, axis=0).repeat(3, axis=1)
+    zones = generator.integers(0, 3, (36 // width, 36 // width)).repeat(width, axis=0).repeat(width, axis=1)
     areas = np.stack([gaussian_filter((zones == each).astype(float), 0.9) for each in range(3)], axis=-1)
     counts = generator.poisson(20 * areas @ SHAPES)
     return binned_map(counts), areas
@@ -75,7 +75,7 @@ def departure(end, shape):
 def test_ends_of_grains_as_wide_as_the_beam_are_purified():
     binned, areas = fine_grains()
     ends, places = ends_of(binned, areas, 0.6)
-    purer, lying = purify_ends(binned, ends, places)
+    purer, lying, _ = purify_ends(binned, ends, places)
     assert len(purer) == 3
     for end in purer:
         assert departure(end, SHAPES[end.column]) < 0.3 * departure(ends[end.column], SHAPES[end.column])
@@ -86,6 +86,14 @@ def test_ends_of_grains_as_wide_as_the_beam_are_purified():
     assert (lying >= 0).mean() > 0.8
 
 
+def test_the_fewer_pixels_are_of_one_phase_the_less_are_its_names_believed():
+    believed = []
+    for width in (1, 2, 4):
+        binned, areas = fine_grains(width=width)
+        believed.append(purify_ends(binned, *ends_of(binned, areas, 0.5))[2])
+    assert 0.5 < believed[0] < believed[1] < believed[2] == 1
+
+
 def test_what_other_ends_explain_is_no_end():
     binned, areas = fine_grains()
     ends, places = ends_of(binned, areas, 0.6)
@@ -93,7 +101,7 @@ def test_what_other_ends_explain_is_no_end():
     between = (areas[..., 0] > 0.35) & (areas[..., 1] > 0.35)
     places[between] = 3
     mixed = End(7, int(between.sum()), counts[between].sum(axis=0, dtype=float))
-    purer, lying = purify_ends(binned, [*ends, mixed], places)
+    purer, lying, _ = purify_ends(binned, [*ends, mixed], places)
     assert sorted(end.column for end in purer) == [0, 1, 2]
     assert lying.max() == 2
 
@@ -106,7 +114,7 @@ def test_a_phase_of_its_own_between_two_others_stays_one():
     binned, areas = fine_grains()
     counts = generator.poisson(20 * areas @ np.array([SHAPES[0], SHAPES[1], own]))
     binned = binned_map(counts)
-    purer, _ = purify_ends(binned, *ends_of(binned, areas, 0.6))
+    purer, _, _ = purify_ends(binned, *ends_of(binned, areas, 0.6))
     assert sorted(end.column for end in purer) == [0, 1, 2]
 
 

@@ -74,7 +74,6 @@ _TEACHING = 15  # ends, the largest, that choose among first guesses of the sens
 # Of differences of what all ends together tell: they share the errors of the model
 _TEMPER_OF_GUESSES, _LEAST_WEIGHT = 0.1, 0.1
 _FOUND = 0.9  # probability of an element whose lines speak against names
-_STILL_DOUBTED = 0.5  # of the doubt that small grains cast on names, where their ends are purified
 _SEED = 20260701
 # In minus twice the log-likelihood: what each further part of a fine-grained mixture must explain besides.
 _STEP, _STEP_GIVEN = 12.0, 30.0
@@ -192,8 +191,7 @@ def learn_mineral_phases(
         ends, places = learn_ends(taught.binned, winner, progress)
         coarse, doubt = belief_in_ends(ends, places, winner)
         if are_mixtures(ends, places, winner):
-            ends, places = purify_ends(taught.binned, ends, places, progress)
-            coarse = 1 - _STILL_DOUBTED * (1 - coarse)
+            ends, places, coarse = purify_ends(taught.binned, ends, places, progress)
     mixed = bool(ends)
     if not mixed:
         ends = _sure_ends(taught.binned, winner, told)
