@@ -12,10 +12,8 @@ from napari_xrf.reference.crystals import lattices
 
 Array = NDArray[np.float64]
 
-_METAL_PART, _SHEET_PART = (
-    0.6,
-    0.05,
-)  # of the counts of all elements, and of all, which a metal holds at least
+# Of the counts of all elements, and of all counts, which a metal holds at least
+_METAL_PART, _SHEET_PART = 0.6, 0.05
 _STRONG_PART = 0.02  # of all counts: stronger elements are there whatever is reflected
 # A reflection of less than this part of the strongest one's power is not looked for (grains at random; a
 # texture makes any several times stronger or weaker).

@@ -100,8 +100,7 @@ def learn_ends(
     most = number.max(initial=0) if number.sum() <= _MOST_TAUGHT else _MOST_TAUGHT // classes.size
     teaching = np.full(inner.shape, -1, dtype=np.intp)
     for column in classes:
-        own = np.flatnonzero(inner == column)
-        teaching.flat[own[np.linspace(0, own.size - 1, min(own.size, most)).astype(np.intp)]] = column
+        teaching.flat[spread_over(np.flatnonzero(inner == column), most)] = column
     lessons: dict[int, list[tuple[NDArray[np.float32], NDArray[np.float32]]]] = {}
     for column, counts, around, _ in _class_pixels(binned, winner, teaching, progress):
         lessons.setdefault(column, []).append((counts, around))
@@ -160,7 +159,8 @@ def are_mixtures(ends: Sequence[End], places: NDArray[np.integer], winner: NDArr
 
     ``places``, ``winner``: (Y, X) as :func:`learn_ends` returns and takes them.
     """
-    return _inside(places, winner) < _MOSTLY_INSIDE and _usual_variation(ends) > UNEVEN
+    # Of two ends neither can be what others explain.
+    return len(ends) > 2 and _inside(places, winner) < _MOSTLY_INSIDE and _usual_variation(ends) > UNEVEN
 
 
 def explaining_parts(end: End, larger: Sequence[End]) -> NDArray[np.float64]:
@@ -173,6 +173,11 @@ def explaining_parts(end: End, larger: Sequence[End]) -> NDArray[np.float64]:
         return np.zeros(len(larger))
     amounts[amounts < _TINY_PART * amounts.sum()] = 0
     return np.asarray(amounts / amounts.sum())
+
+
+def spread_over(values: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Return so many of some values at most, from the first to the last."""
+    return values[np.linspace(0, values.size - 1, min(values.size, most)).astype(np.intp)]
 
 
 def _inside(places: NDArray[np.integer], winner: NDArray[np.integer]) -> float:

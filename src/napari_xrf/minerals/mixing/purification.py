@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap
-from napari_xrf.minerals.mixing.ends import End, explaining_parts
-from napari_xrf.minerals.mixing.unmixing import unmix
+from napari_xrf.minerals.mixing.ends import End, explaining_parts, spread_over
+from napari_xrf.minerals.mixing.unmixing import FASTER, unmix
 
 _MOST_PIXELS = 8_000  # that teach
 _OF_AN_END = 60  # of its own pixels, that teach in any case
 _CANDIDATES = 8
 _FIRST, _AGAIN, _WITHOUT, _SHARPER = 120, 30, 40, 8  # rounds: at first, of changed ends, without one; of ends
 _ROUNDS = 2, 4  # before and after ends are left out
-_FASTER = 1.7  # an exponent below 2 keeps the ascent
 _AREA = 100.0  # areas of a pixel add up to one, within a tenth
 _WORTH = 0.6  # of log-likelihood in each bin that an end must be worth: chance is worth a half
 _FEWEST = 2  # ends
@@ -46,8 +45,6 @@ def purify_ends(
     ``ends`` and ``places`` are those of :func:`~napari_xrf.minerals.mixing.ends.learn_ends`. The size of a
     purer end is that of pixels which would tell as much of it if they held nothing else.
     """
-    if len(ends) <= _FEWEST:
-        return tuple(ends), places, 1.0
     where, counts = _teaching(binned, places, progress)
     # Scaling an end up and its areas down changes nothing but the sum of areas.
     counts = np.column_stack([counts, np.full(len(counts), _AREA, dtype=np.float32)])
@@ -157,7 +154,7 @@ def _most_probable(
     sums = spectra.sum(axis=1)
     for _ in range(rounds):
         ratio = counts / np.maximum(areas @ spectra, _TINY)
-        areas = areas * (ratio @ spectra.T / sums) ** _FASTER
+        areas = areas * (ratio @ spectra.T / sums) ** FASTER
     return areas
 
 
@@ -181,14 +178,10 @@ def _teaching(
     rows, columns = binned.shape
     held = np.flatnonzero(binned.held(slice(binned.first_row, binned.first_row + rows)))
     of_ends = (np.flatnonzero(places == end) for end in np.unique(places[places >= 0]))
-    chosen = [_spread(held, _MOST_PIXELS), *(_spread(own, _OF_AN_END) for own in of_ends)]
+    chosen = [spread_over(held, _MOST_PIXELS), *(spread_over(own, _OF_AN_END) for own in of_ends)]
     where = np.unique(np.concatenate(chosen))
     counts = []
     for band, block in binned.bands("purifying phases", progress):
         inside = where[(where >= band.start * columns) & (where < band.stop * columns)]
         counts.append(block.reshape(-1, block.shape[-1])[inside - band.start * columns])
     return where, np.concatenate(counts).astype(np.float32)
-
-
-def _spread(values: NDArray[np.intp], most: int) -> NDArray[np.intp]:
-    return values[np.linspace(0, values.size - 1, min(values.size, most)).astype(np.intp)]

@@ -7,9 +7,9 @@ from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.cores import in_threads
 
 MOST_CANDIDATES = 6
+FASTER = 1.7  # exponent of steps of expectation maximisation: below 2 it keeps the ascent
 _AT_ONCE = 2_048  # pixels of a thread
 _FIRST, _STEPS, _CUTS, _SWEEPS = 3, 40, 8, 100
-_FASTER = 1.7  # an exponent below 2 keeps the ascent
 _OVER = 0.8  # of the slope before a step, behind it: less is no detour
 _CONVERGED = 1e-3  # of log-likelihood, that a step promised
 _SETTLED = 1e-6  # of area
@@ -116,7 +116,7 @@ def _fit(own, shapes, shares):  # type: ignore[no-untyped-def]
     for _ in range(_FIRST if number > 1 else 0):
         # Expectation maximisation comes near from anywhere.
         for place in range(number):
-            tried[place] *= max(1 + slope[place] / max(sums[place], _TINY), 0.0) ** _FASTER
+            tried[place] *= max(1 + slope[place] / max(sums[place], _TINY), 0.0) ** FASTER
         _slopes(own, shapes, tried, mean, ratio, slope)
     _copy(tried, shares)
     for _ in range(_STEPS if number > 1 else 0):
