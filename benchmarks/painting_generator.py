@@ -17,6 +17,7 @@ from scipy.optimize import nnls
 
 from napari_xrf.learning.painting.colors import DARKEST, LIGHTEST, linear_from_srgb
 from napari_xrf.learning.painting.generator import PaintingGenerator, load_painting_generator
+from napari_xrf.learning.painting.options import PaintingTraining
 from napari_xrf.learning.painting.paints import (
     absorption_over_scattering,
     draw_paints,
@@ -25,7 +26,7 @@ from napari_xrf.learning.painting.paints import (
     mix_colors,
     srgb,
 )
-from napari_xrf.learning.painting.training import PaintingTraining, light_instrument
+from napari_xrf.learning.painting.training import light_instrument
 from napari_xrf.maps.similarity import (
     compare_histograms,
     flatten_cube,

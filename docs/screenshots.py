@@ -32,10 +32,12 @@ def main() -> None:
         "scatter": plot_maps,
         "regions": table_regions,
         "quantities": quantify,
+        "comparison": compare_maps,
         "minerals": map_minerals,
         "clean_up": clean_up,
         "phases": find_phases,
         "inference": ask_model,
+        "decoding": edit_code,
         "train": train_model,
         "synthesis": synthesize,
     }
@@ -285,6 +287,40 @@ def ask_model(viewer: Any, save: Any) -> None:
     viewer.layers.remove(regions)
     spectrum.parent().destroyOnClose()
     dock.destroyOnClose()
+
+
+def edit_code(viewer: Any, save: Any) -> None:
+    """Take the iron out of the map's code, and double its manganese."""
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Edit code")
+    widget.maps.choose(viewer.layers["synthetic pegmatite"])
+    widget.read.click()
+    finish(widget)
+    for element, factor in (("Fe", 0), ("Mn", 2)):
+        widget.table.item([line[0] for line in widget.table.rows()].index(element), 2).setText(str(factor))
+    until(lambda: len(widget.plot.curves()) == 3)
+    let_pass(1)
+    viewer.reset_view()
+    save()
+    dock.destroyOnClose()
+
+
+def compare_maps(viewer: Any, save: Any) -> None:
+    """Compare the map with one of another seed."""
+    from napari_xrf.plugin.layers.cubes import cube_layer
+    from napari_xrf.synthesis.recipes import make_minerals
+
+    other = cube_layer(make_minerals(None, seed=1).cube)
+    made = viewer.add_image(other[0], **other[1] | {"name": "another pegmatite", "visible": False})
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Compare maps")
+    widget.maps[0].choose(viewer.layers["synthetic pegmatite"])
+    widget.maps[1].choose(made)
+    widget.run.click()
+    finish(widget)
+    let_pass(1)
+    viewer.reset_view()
+    save()
+    dock.destroyOnClose()
+    viewer.layers.remove(made)
 
 
 def train_model(viewer: Any, save: Any) -> None:

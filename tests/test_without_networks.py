@@ -14,7 +14,7 @@ from napari_xrf.learning.prediction.prediction import Prediction
 from napari_xrf.learning.weights import read_description
 
 HOW = 'pip install ".[networks]"'
-NEED_NETWORKS = {"Model inference", "Train"}
+NEED_NETWORKS = {"Model inference", "Edit code", "Train"}
 
 
 @pytest.fixture(scope="module")

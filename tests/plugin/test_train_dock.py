@@ -11,6 +11,7 @@ import docks
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.learning.painting.options import PaintingTraining
 from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions
 from napari_xrf.learning.weights import load_model, read_description
 from napari_xrf.plugin.forms.train_tabs import adaptation_rows, trial_rows, values_text
@@ -367,6 +368,34 @@ def test_an_adaptation_shows_figures_before_and_after(dock, qtbot, labelled, cub
     assert any("the map" in row[0] for row in rows)
     assert (tmp_path / "adapted" / "adaptation.json").is_file()
     assert dock.plot.points()[-1].epoch == 4
+    assert "holds a model already" in dock.problem.text()
+
+
+@pytest.mark.gui
+def test_a_painting_generator_is_trained_and_can_be_loaded(dock, qtbot, tmp_path):
+    from napari_xrf.learning.painting.generator import load_painting_generator
+
+    dock.tabs.setCurrentIndex(dock.pages.index(dock.paintings))
+    assert dock.folder.text().endswith("painting-generator")
+    dock.set_folder(tmp_path / "mine")
+    quick = PaintingTraining(
+        paints=10, supports=(("m4-tornado", "chalk", "wood"),), recipes=60, batch_size=8, emission_steps=3,
+        recipe_steps=6,
+    )  # fmt: skip
+    dock.paintings.options._base = quick  # one support, which has no field
+    dock.paintings.options.show_value(quick)
+    set_value(dock.common, seed=3, device="cuda")
+    dock.run.click()
+    assert dock.job_bar.job is None  # told: it is trained on the CPU
+    set_value(dock.common, device="cpu")
+    dock.run.click()
+    finish(dock, qtbot)
+    weights = tmp_path / "mine" / "model.safetensors"
+    trained = load_painting_generator(weights).training
+    assert (trained["seed"], trained["options"]["recipe_steps"]) == (3, 6)
+    assert [point.epoch for point in dock.plot.points()] == list(range(1, 7))  # of the second network
+    assert "recipe network, step 6 of 6" in dock.plot.readout.text()
+    assert "Painting, as Generator" in dock.said.text()
     assert "holds a model already" in dock.problem.text()
 
 

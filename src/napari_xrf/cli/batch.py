@@ -121,12 +121,12 @@ class VerbWork:
     # Name of the file that the verb writes; None where it writes none, empty where it fills a folder
     output: str | None
     perform: Perform  # what runs words
+    model: tuple[str, ...] = ()  # stands before the file where the verb takes one there
 
     def __call__(self, file: Path, folder: Path) -> tuple[Any, Sequence[str]]:
         """Do it, writing to a folder."""
         writes = [] if self.output is None else ["-o", str(folder / self.output)]
-        model = [str(self.options["model"])] if self.verb == "predict" else []
-        return self.perform([self.verb, *self.words, *writes, "--", *model, str(file)])
+        return self.perform([self.verb, *self.words, *writes, "--", *self.model, str(file)])
 
 
 def _checked_work(
@@ -141,7 +141,8 @@ def _checked_work(
         ]
         raise InvalidInput(f"there is no batch of {verb!r}", nearest_of(verb, able))
     named = {_spelled(flag): action for action in actions.values() for flag in action.option_strings}
-    if "model" in actions:
+    wants_model = "model" in actions and not actions["model"].option_strings
+    if wants_model:
         named["model"] = actions["model"]
     options = _options(arguments, verbs)
     able_to_write = {"output"} if verb in _OUTPUT_FILES else set()
@@ -154,10 +155,11 @@ def _checked_work(
             )
         if name != "output" and named[name].option_strings:
             words += _words(named[name], name, value)
-    if verb == "predict" and "model" not in options:
-        raise InvalidInput("predict needs a model", "Add --option model=NAME")
+    if wants_model and "model" not in options:
+        raise InvalidInput(f"{verb} needs a model", "Add --option model=NAME")
     output = options.get("output", _OUTPUT_FILES.get(verb, "")) if "output" in actions else None
-    work = VerbWork(verb, options, tuple(words), output, perform)
+    model = (str(options["model"]),) if wants_model else ()
+    work = VerbWork(verb, options, tuple(words), output, perform, model)
     _try(work, arguments.output / "no map")
     return work
 
@@ -167,7 +169,7 @@ def _try(work: VerbWork, absent: Path) -> None:
     try:
         work(absent, absent)
     except FileError as error:
-        if error.path != absent:
+        if absent not in (error.path, *error.path.parents):  # it, or what would be written beside it
             raise
 
 

@@ -1,8 +1,6 @@
 """The verb that compares two label maps, or two maps of spectra: compare."""
 
 import argparse
-import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,24 +42,20 @@ def compare_maps(arguments: argparse.Namespace, console: Console) -> Answer:
 def _compare_spectra(arguments: argparse.Namespace, console: Console) -> Answer:
     """Tell the measures; write comparison.json and comparison.png."""
     from napari_xrf import io
-    from napari_xrf.io.atomic_write import write_text
-    from napari_xrf.maps.map_comparison import compare_cubes, draw_comparison
+    from napari_xrf.maps.map_comparison import compare_cubes, draw_comparison, write_measures
 
     maps = [io.read(path, progress=console.progress) for path in (arguments.first, arguments.second)]
     found = compare_cubes(maps[0], maps[1], console.progress)
-    measures = {name: None if math.isnan(value) else value for name, value in found.measures.items()}
-    data: dict[str, Any] = {"measures": measures, "notes": list(found.notes), "files": []}
+    data = {**found.as_json(), "files": []}
     written = ""
     if arguments.output is not None:
         folder = output_folder(arguments.output)
         files = folder / "comparison.json", folder / "comparison.png"
-        write_text(
-            files[0], json.dumps({"first": found.first.name, "second": found.second.name, **data}, indent=1)
-        )
+        write_measures(files[0], found)
         draw_comparison(files[1], found)
         data["files"] = [str(file) for file in files]
         written = f"\nwritten to {folder}"
-    rows = [(name, "–" if value is None else f"{value:.4f}") for name, value in measures.items()]
+    rows = [(name, "–" if value is None else f"{value:.4f}") for name, value in data["measures"].items()]
     return Answer(data, "\n".join((*found.notes, table(("measure", "value"), rows))) + written)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.io.atomic_write import replacing
+from napari_xrf.io.atomic_write import replacing, write_json
 from napari_xrf.maps.similarity import (
     compare_histograms,
     flatten_cube,
@@ -45,6 +45,17 @@ class MapComparison:
         """What to call the two maps beside each other."""
         first, second = self.first.name, self.second.name
         return (first, second) if first != second else (f"{first}, first", f"{second}, second")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return measures, None for one that cannot be had, and notes."""
+        measures = {name: None if math.isnan(value) else value for name, value in self.measures.items()}
+        return {"measures": measures, "notes": list(self.notes)}
+
+
+def write_measures(path: str | Path, compared: MapComparison) -> None:
+    """Write the names of both maps, the measures and the notes (.json)."""
+    names = {"first": compared.first.name, "second": compared.second.name}
+    write_json(Path(path), {**names, **compared.as_json()})
 
 
 def compare_cubes(

@@ -13,7 +13,7 @@ from napari_xrf.learning.painting.generator import (
     save_painting_generator,
 )
 from napari_xrf.learning.painting.network import Options
-from napari_xrf.learning.painting.training import PaintingTraining
+from napari_xrf.learning.painting.options import PaintingTraining
 from napari_xrf.learning.training_loop import TrainingStep
 
 

@@ -122,7 +122,11 @@ def decode(
     return Decoded(decoded, _by_element(description, total), 1 - left)
 
 
-def _units_of(description: ModelDescription, name: str) -> list[int]:
+def units_of(description: ModelDescription, name: str) -> list[int]:
+    """Return which units of a model's code an element or line has.
+
+    Raises InvalidInput when there is none.
+    """
     wanted = name.strip()
     found = [at for at, unit in enumerate(description.names) if wanted in (unit, unit.partition(" ")[0])]
     if not found:
@@ -136,7 +140,7 @@ def _factor(description: ModelDescription, factors: Mapping[str, float]) -> NDAr
     for name, factor in factors.items():
         if not factor >= 0:
             raise InvalidInput(f"the factor of {name} must be at least 0, not {factor:g}")
-        scale[_units_of(description, name)] = factor
+        scale[units_of(description, name)] = factor
     return scale
 
 
@@ -146,7 +150,7 @@ def _offset(description: ModelDescription, added: Mapping[str, float]) -> NDArra
     for name, share in added.items():
         if not share >= 0:
             raise InvalidInput(f"what is added to {name} must be at least 0, not {share:g}")
-        units = _units_of(description, name)
+        units = units_of(description, name)
         element = description.names[units[0]].partition(" ")[0]
         shell = split_family(usual_family(element))[1]
         rates = {line.transition: line.rate for line in emission_lines(element) if line.subshell[0] == shell}

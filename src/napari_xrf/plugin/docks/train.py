@@ -8,19 +8,20 @@ import napari.viewer
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QLineEdit
 
-from napari_xrf.core.errors import LARGEST_SEED
+from napari_xrf.core.errors import LARGEST_SEED, InvalidInput
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.model_choice import shelf_of
 from napari_xrf.plugin.forms.page import TabsOverPlot
 from napari_xrf.plugin.forms.parameter_form import ErrorLabel, ParameterForm, form_label
 from napari_xrf.plugin.forms.parts import button, row, tick_box
-from napari_xrf.plugin.forms.train_tabs import AdaptTab, TrainTab, TuneTab, adaptation_rows
+from napari_xrf.plugin.forms.train_tabs import AdaptTab, PaintingsTab, TrainTab, TuneTab, adaptation_rows
 from napari_xrf.plugin.jobs.training import (
     WEIGHTS,
     TrainingPlan,
     folder_problem,
     run_adaptation,
+    run_painting,
     run_search,
     run_training,
 )
@@ -72,7 +73,8 @@ class TrainDock(Dock):
         self.training = TrainTab(self)
         self.tuning = TuneTab(self.training)
         self.adaptation = AdaptTab(self)
-        self.pages = (self.training, self.tuning, self.adaptation)
+        self.paintings = PaintingsTab()
+        self.pages = (self.training, self.tuning, self.adaptation, self.paintings)
         self.plot = LossPlot()
         self.parts = TabsOverPlot(((page.title, page) for page in self.pages), self.plot, _PLOT_SHARE)
         self.tabs = self.parts.tabs
@@ -117,6 +119,8 @@ class TrainDock(Dock):
     def _folder_name(self) -> str:
         if self.page() is self.adaptation:
             return f"{Path(self.adaptation.models.model()).stem or 'model'} adapted"
+        if self.page() is self.paintings:
+            return "painting-generator"
         name = self.training.recipe.currentText()
         return f"{name} search" if self.page() is self.tuning else name
 
@@ -136,7 +140,7 @@ class TrainDock(Dock):
             return folder_problem(self.folder.text(), self.resume.isChecked())
         if not self.folder.text().strip():
             return "Choose an output folder"
-        if self.page() is self.adaptation and (self._path() / WEIGHTS).is_file():
+        if self.page() in (self.adaptation, self.paintings) and (self._path() / WEIGHTS).is_file():
             return f"{self._path()} holds a model already: choose another folder"
         return ""
 
@@ -144,7 +148,12 @@ class TrainDock(Dock):
         return Path(self.folder.text().strip()).expanduser()
 
     def _run(self) -> None:
-        starts = {self.training: self._train, self.tuning: self._search, self.adaptation: self._adapt}
+        starts = {
+            self.training: self._train,
+            self.tuning: self._search,
+            self.adaptation: self._adapt,
+            self.paintings: self._train_painting,
+        }
         with errors_told():
             starts[self.page()](self.common.value())
 
@@ -179,6 +188,20 @@ class TrainDock(Dock):
         title = f"Adapting {Path(model).stem}"
         self.job_bar.run(title, work, seed=run.seed, device=run.device, on_done=self._adapted)
 
+    def _train_painting(self, run: Run) -> None:
+        if run.device not in ("auto", "cpu"):
+            raise InvalidInput("the painting generator is trained on the CPU", "Choose auto or cpu")
+        self._start_curve("Step")
+        self.job_bar.run(
+            "Training a painting generator",
+            run_painting,
+            self.paintings.options.value(),
+            self._path(),
+            run.seed,
+            self._tell,
+            on_done=self._trained_painting,
+        )
+
     def _start_curve(self, steps: str) -> None:
         self.parts.show_plot()
         self.see(self.plot)
@@ -201,6 +224,12 @@ class TrainDock(Dock):
     def _trained(self, weights: Path) -> None:
         self._shelf.add(weights)
         self.tell(f"{weights.parent.name} is trained; it is offered under Model inference")
+
+    def _trained_painting(self, weights: Path) -> None:
+        self.tell(
+            f"{weights} is trained: choose it under Generate synthetic data, Painting, as Generator, with "
+            "learned weighting"
+        )
 
     def _searched(self, result: Any) -> None:
         self.tuning.show_trials(result.trials)

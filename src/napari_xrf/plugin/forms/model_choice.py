@@ -1,5 +1,6 @@
 """Models to choose from: shipped ones by name, and weights files that were trained or opened in a viewer."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
 
-from napari_xrf.core.errors import XrfError
+from napari_xrf.core.errors import InvalidInput, XrfError
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.prediction.suitability import default_element_model
 from napari_xrf.learning.registry import ARCHITECTURES
@@ -65,13 +66,15 @@ _shelves: WeakKeyDictionary[Any, ModelShelf] = WeakKeyDictionary()
 class ModelChoice(QWidget):  # type: ignore[misc]
     """Shipped models by name, models trained or opened in this viewer, and a button for a weights file.
 
-    ``dock``: the dock whose viewer's shelf is offered too.
+    ``dock``: the dock whose viewer's shelf is offered too. ``accepts``: tells which models are offered; None:
+    all.
     """
 
     chosen = Signal(object)
 
-    def __init__(self, dock: Dock) -> None:
+    def __init__(self, dock: Dock, accepts: Callable[[ModelDescription], bool] | None = None) -> None:
         super().__init__()
+        self._accepts = accepts
         self._shelf = shelf_of(dock.viewer)
         self.box = expanding(QComboBox(), 8)
         self.box.setPlaceholderText("no model yet")
@@ -115,10 +118,13 @@ class ModelChoice(QWidget):  # type: ignore[misc]
     def open_file(self, path: Path) -> None:
         """Offer a weights file and choose it.
 
-        Raises FileError when it is none of ours.
+        Raises FileError when it is none of ours, InvalidInput when the dock has no use for it.
         """
         self._keep()
-        self.choose(str(self._shelf.add(path)))
+        model = str(self._shelf.add(path))
+        self.choose(model)
+        if self.model() != model:
+            raise InvalidInput(f"{path.name} is another kind of network than this dock works with")
 
     def _keep(self) -> None:
         self._chosen_by_user = True
@@ -135,8 +141,16 @@ class ModelChoice(QWidget):  # type: ignore[misc]
             self._tell()  # written anew: another description, other weights
 
     def _list(self, text: str, model: str) -> None:
+        if not self._is_offered(model):
+            return
         self.box.addItem(text, model)
         self.box.setItemData(self.box.count() - 1, _hint(model), Qt.ItemDataRole.ToolTipRole)
+
+    def _is_offered(self, model: str) -> bool:
+        try:
+            return self._accepts is None or self._accepts(read_description(model))
+        except XrfError:  # a file that was taken away meanwhile
+            return False
 
     def _tell(self) -> None:
         self._show_hint()

@@ -1,4 +1,4 @@
-"""The three tabs of the Train dock: train a recipe, tune its hyper-parameters, adapt a model to a map."""
+"""The tabs of the Train dock: train a recipe, tune it, adapt a model to a map, train for paintings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QComboBox
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation.options import AdaptationOptions
+from napari_xrf.learning.painting.options import PaintingTraining
 from napari_xrf.learning.training_recipes import RECIPES, TrainingOptions, TrainingRecipe
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.map_choice import MapChoice
@@ -178,6 +179,24 @@ class AdaptTab(Page):
         if cube is None:
             raise InvalidInput("no map is chosen", "Open a map of spectra")
         return cube
+
+
+class PaintingsTab(Page):
+    """The painting generator, which chooses pigments for the colours of a picture."""
+
+    title, action = "Paintings", "Train"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add(
+            wrapped(
+                "A generator of paintings: which pigments a painter may have mixed for a colour. Generate "
+                "synthetic data takes it under Painting, with learned weighting. Trained on the processor."
+            )
+        )
+        self.options: ParameterForm[PaintingTraining] = self.add(
+            ParameterForm(PaintingTraining(), skip=("supports",)), section="Training"
+        )
 
 
 def trial_rows(reports: Sequence[Any], figure: str) -> tuple[list[tuple[str, ...]], int | None]:

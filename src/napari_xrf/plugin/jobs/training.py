@@ -12,8 +12,9 @@ from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.parameters import Choices, Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.io.atomic_write import made_folder
+from napari_xrf.io.atomic_write import held_folder, made_folder
 from napari_xrf.learning.adaptation.options import AdaptationOptions
+from napari_xrf.learning.painting.options import PaintingTraining
 from napari_xrf.learning.recipe_variants import with_pixels
 from napari_xrf.learning.training_recipes import TrainingRecipe
 
@@ -173,6 +174,30 @@ def run_adaptation(
             tell("text", f"Step {step.number} of {step.total}")
 
     return adapt(load_model(name), cube, folder, options=options, on_step=on_step, **more)
+
+
+def run_painting(
+    options: PaintingTraining, folder: Path, seed: int, tell: Tell, progress: Progress = ignore_progress
+) -> Path:
+    """Train a painting generator, as ``napari-xrf train painting-generator`` does; returns its weights file.
+
+    Raises InvalidInput when other work holds the folder, and as the training does.
+    """
+    from napari_xrf.learning.painting.files import write_painting_training
+    from napari_xrf.learning.painting.training import train_painting_generator
+
+    steps: list[TrainingStep] = []
+
+    def on_step(step: TrainingStep) -> None:
+        if not steps or steps[-1].phase != step.phase:
+            tell("losses", [])  # the two networks' losses are no one curve
+        steps.append(step)
+        tell("loss", LossPoint(step.number, next(iter(step.losses.values())), math.nan))
+        tell("text", f"{step.phase} network, step {step.number} of {step.total}; {figures_text(step.losses)}")
+
+    with held_folder(folder, "training"):
+        generator = train_painting_generator(options, seed=seed, progress=progress, on_step=on_step)
+        return write_painting_training(folder, generator, steps)[0]
 
 
 def figures_text(figures: Mapping[str, float]) -> str:
