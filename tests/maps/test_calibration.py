@@ -358,6 +358,7 @@ def test_a_gas_detector_keeps_its_axis_and_names_are_told_to_be_unsure(gain):
     found = calibrate_map(SpectralCube(counts.astype(np.uint32), axis, excitation=excitation_of(gem)))
     assert found.energy == axis
     assert "neighbours' lines are one peak" in found.doubt
+    assert "Another axis does not help" in found.remedy
     named = find_elements(found)
     assert all(one.probability <= 0.5 for one in named)
     assert gain or {one.element for one in named} == {"Ca", "Fe", "Cu", "Zn", "Pb"}

@@ -109,7 +109,8 @@ def calibrated(cube: SpectralCube, console: Console) -> CalibratedMap:
 
     known = calibrate_map(cube, progress=console.progress)
     if known.doubt:
-        console.warn((f"{known.doubt}. Check it against known peaks, or give --energy OFFSET:WIDTH (keV).",))
+        option = "" if known.calibration.remedy else ", or give --energy OFFSET:WIDTH (keV)"
+        console.warn((f"{known.doubt}. {known.remedy}{option}.",))
     return known
 
 

@@ -84,6 +84,11 @@ class CalibratedMap:
         return f"{self.message}; elements may be wrong" if known.doubtful or loose else ""
 
     @property
+    def remedy(self) -> str:
+        """What to do about a doubt."""
+        return self.calibration.remedy or "Check the energy axis against known peaks"
+
+    @property
     def holds_counts(self) -> bool:
         """Whether there are counts above 0 keV."""
         return bool(self.sum_spectrum[self.cube.energy.positive].any())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.label_map import LabelClass, group_name
+from napari_xrf.core.label_map import LabelClass, group_name, members_of
 from napari_xrf.core.scratch import changed, scratch_array
 from napari_xrf.minerals.separability import inseparable_groups
 from napari_xrf.reference.minerals import load_library, metals
@@ -119,6 +119,30 @@ class AnswerClasses:
         )
         return cls(told, membership, _share_factors(seen @ membership, prior))
 
+    def of_answers(self, answers: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the probabilities (…, G + 1) of classes, of answers (…, K + 1); "unknown" last."""
+        merged = answers @ self.membership * self.factors
+        return np.asarray(merged / np.maximum(merged.sum(axis=-1, keepdims=True), 1e-30))
+
+    def with_sets(self, sets: NDArray[np.bool_]) -> tuple[AnswerClasses, NDArray[np.intp]]:
+        """Return these classes, sets (M, G) of several of them behind, and which class each of the M sets is.
+
+        Nothing but such a set itself is said to be of it: single answers are of the first G classes.
+        """
+        number, known = sets.shape[1], self.description.classes
+        several = sorted({tuple(np.flatnonzero(each).tolist()) for each in sets if each.sum() > 1})
+        more = tuple(
+            _merged([known[member] for member in members], label)
+            for label, members in enumerate(several, number + 2)
+        )
+        place = {members: number + column for column, members in enumerate(several)}
+        kinds = [place.get(tuple(np.flatnonzero(each).tolist()), int(each.argmax())) for each in sets]
+        names = (*self.description.names, *(entry.name for entry in more))
+        wider = np.insert(self.membership, [number] * len(more), 0, axis=1)
+        factors = np.insert(self.factors, [number] * len(more), 1.0)
+        description = replace(self.description, names=names, classes=(*known, *more))
+        return AnswerClasses(description, wider, factors), np.array(kinds, dtype=np.intp)
+
     def told(self, prediction: Prediction) -> Prediction:
         """Return a prediction of names as one of these classes."""
         shape = (*prediction.map_shape, len(self.description.names))
@@ -126,8 +150,7 @@ class AnswerClasses:
         probability = scratch_array(shape, np.float32, 4 * math.prod(shape) if in_memory else 0)
         unknown = np.empty(prediction.map_shape, dtype=np.float32)
         for band in prediction.bands():
-            merged = answers_of(prediction, band) @ self.membership * self.factors
-            merged /= np.maximum(merged.sum(axis=-1, keepdims=True), 1e-30)
+            merged = self.of_answers(answers_of(prediction, band))
             probability[band], unknown[band] = merged[..., :-1], merged[..., -1]
         return replace(prediction, description=self.description, probability=probability, unknown=unknown)
 
@@ -209,7 +232,7 @@ def _merged(members: Sequence[LabelClass], label: int) -> LabelClass:
     return replace(
         members[0],
         label=label,
-        name=group_name(each.name for each in members),
+        name=group_name(name for each in members for name in members_of(each.name)),
         formula=group_name(each.formula for each in members),
         density=float(np.mean(densities)) if densities else None,
     )

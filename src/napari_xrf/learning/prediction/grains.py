@@ -16,10 +16,17 @@ from scipy.special import ndtr
 
 from napari_xrf.core.cores import in_threads, one_thread_of
 from napari_xrf.core.cube_spectra import sum_classes
+from napari_xrf.core.label_map import UNKNOWN_NAME, members_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.prediction.answer_sets import MOST_PIXELS, AnswerClasses, answers_of, set_level
+from napari_xrf.learning.prediction.answer_sets import (
+    MOST_PIXELS,
+    AnswerClasses,
+    answer_sets,
+    answers_of,
+    set_level,
+)
 from napari_xrf.learning.prediction.answers import excitation_found, predict
 from napari_xrf.learning.prediction.name_check import factors_of_lines, heeding
 from napari_xrf.learning.prediction.one_element import shared_out
@@ -80,17 +87,18 @@ def named_by_grains(
     names = _narrowed(both, factors, answers, narrowed)
     own = np.vstack([factors, np.ones_like(factors[:1])])[taken]  # the last of pixels in no grain
     classes = AnswerClasses.of(said.description, _narrowed(of_pixels, own, answers, narrowed), level)
-    of_grains = names @ classes.membership * classes.factors
-    of_grains /= np.maximum(of_grains.sum(axis=1, keepdims=True), 1e-30)
-    kinds = of_grains.argmax(axis=1)
-    named = kinds < of_grains.shape[1] - 1
+    of_grains = classes.of_answers(names)
+    named = of_grains.argmax(axis=1) < of_grains.shape[1] - 1
+    sets = answer_sets(of_grains, level)[:, :-1] & named[:, None]
+    classes, kinds = classes.with_sets(sets)
     if np.unique(kinds[named]).size < 2:
         return None
-    sure = (of_grains.max(axis=1) * believed).astype(np.float32)
-    parts = np.eye(of_grains.shape[1], dtype=np.float32)[kinds]
-    mixing = Mixing.learned(binned, ends, parts, places, sure, named)
+    sure = np.where(named, (of_grains[:, :-1] * sets).sum(axis=1), of_grains[:, -1]) * believed
+    kinds[~named] = len(classes.description.names)
+    parts = np.eye(len(classes.description.names) + 1, dtype=np.float32)[kinds]
+    mixing = Mixing.learned(binned, ends, parts, places, sure.astype(np.float32), named)
     told = classes.told(possible)
-    _put_mixtures(told, binned, mixing, progress)
+    _put_mixtures(told, binned, mixing, level, progress)
     return replace(told, notes=(*told.notes, *taught.notes, *doubts)), against
 
 
@@ -126,10 +134,14 @@ def _narrowed(
     return answers_of(narrowed(said), slice(0, 1))[0]
 
 
-def _put_mixtures(told: Prediction, binned: BinnedMap, mixing: Mixing, progress: Progress) -> None:
+def _put_mixtures(
+    told: Prediction, binned: BinnedMap, mixing: Mixing, level: float, progress: Progress
+) -> None:
     """Put in place, in the probabilities of all pixels that mixtures explain, what these say."""
     assert told.probability is not None
     assert told.unknown is not None
+    held = [frozenset(members_of(name)) for name in (*told.names, UNKNOWN_NAME)]
+    within = np.array([[one < other for other in held] for one in held])
 
     def found_in(band: slice) -> tuple[slice, Mixtures]:
         return band, mixing.unmix(binned, band)
@@ -141,18 +153,24 @@ def _put_mixtures(told: Prediction, binned: BinnedMap, mixing: Mixing, progress:
             at = binned.held(band)
             at[at] = explained
             values = answers_of(told, band)
-            values[at] = _probabilities(found)[explained]
+            values[at] = said_of_mixtures(found, within, level)[explained]
             told.probability[band], told.unknown[band] = values[..., :-1], values[..., -1]
 
 
-def _probabilities(found: Mixtures) -> NDArray[np.float32]:
-    """Return how likely each class, "unknown" last, is the largest in pixels, (n, G + 1)."""
+def said_of_mixtures(found: Mixtures, within: NDArray[np.bool_], level: float) -> NDArray[np.float32]:
+    """Return how likely each class, "unknown" last, is the largest in pixels, (n, G + 1).
+
+    ``within``: (G + 1, G + 1) whose names another class holds, too: that one is meant where it is as likely
+    to be the largest, up to the ``level`` of sets.
+    """
     pixels = np.arange(found.lead.size)
     second, first = np.argsort(found.areas, axis=1)[:, -2:].T
     leads = ndtr(found.lead).astype(np.float32)
+    beside = found.areas[pixels, second] > 0
     probability = np.zeros_like(found.areas)
-    probability[pixels, first] = leads * found.sure
-    probability[pixels, second] = (1 - leads) * (found.areas[pixels, second] > 0)
+    wider = within[first, second] & beside & (leads < level)
+    np.add.at(probability, (pixels, np.where(wider, second, first)), leads * found.sure)
+    np.add.at(probability, (pixels, np.where(within[second, first], first, second)), (1 - leads) * beside)
     probability[:, -1] += np.maximum(1 - probability.sum(axis=1), 0)
     return probability
 

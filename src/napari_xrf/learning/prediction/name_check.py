@@ -184,6 +184,10 @@ def checked_names(
         factors[told.names.index(entry.name)] = check.factor / (1 + unlisted)
         if check.factor < 0.5:
             notes.append(check.note(entry.name))
+        elif unlisted > 1:
+            notes.append(
+                f"{entry.name} was doubted: one element shows, and it may be its metal or another salt"
+            )
     probability, unknown = told.probability, told.unknown.copy()
     for band in told.bands():  # in place: of a large map they may lie in a scratch file
         before = probability[band]
@@ -201,7 +205,7 @@ def _check(
     held = expected.parts[rows].max(axis=0) > 0
     foreign = np.array([name in setting.found for name in families.elements]) & _best_of_elements(families)
     looked = np.flatnonzero(
-        (held | (foreign & ~_beneath(expected, rows))) & ~_scattered(families, setting.anode)
+        (held | foreign) & ~lines_beneath(expected, rows) & ~_scattered(families, setting.anode)
     )
     if not looked.size:
         return _Check(0.0, "", 0.0, 0.0)
@@ -251,12 +255,15 @@ def _best_of_elements(families: Families) -> NDArray[np.bool_]:
     return np.isin(np.arange(len(families.names)), list(best.values()))
 
 
-def _beneath(expected: Expected, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return which families (F,) lie among a mineral's own lines: what a fit gives them may be its own."""
+def lines_beneath(expected: Expected, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which families (F,) lie among a mineral's strong lines: what a fit gives them may be theirs.
+
+    Others, and its own weak ones: Rb L of a feldspar lies 46 eV below Si K, and shapes are not known so well.
+    """
     shapes = expected.families.shapes
     shapes = shapes / np.linalg.norm(shapes, axis=1, keepdims=True)
-    strong = shapes[expected.parts[rows].mean(axis=0) > _STRONG]
-    return np.asarray((shapes @ strong.T > _ALIKE).any(axis=1))
+    strong = expected.parts[rows].mean(axis=0) > _STRONG
+    return np.asarray((shapes @ shapes[strong].T > _ALIKE).any(axis=1) & ~strong)
 
 
 def _energy(family: str) -> float:

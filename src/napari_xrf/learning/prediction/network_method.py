@@ -31,6 +31,8 @@ from napari_xrf.minerals.method_choice import BEST, LIKELIHOOD
 from napari_xrf.minerals.search import MineralSearch, search_minerals, visible_elements
 from napari_xrf.reference.minerals import Mineral, load_library, metals
 
+_TAUGHT_BY_USERS = ("regions", "shares")  # whose names are what somebody meant by them
+
 if TYPE_CHECKING:
     from napari_xrf.learning.model import Model
     from napari_xrf.learning.prediction.prediction import Prediction
@@ -51,7 +53,8 @@ def classify_by(
 
     ``method``: ``"likelihood"`` (:func:`~napari_xrf.minerals.classification.classify_minerals`), or a
     network: the name of a shipped model that names minerals, or a weights file. It looks for all its classes,
-    or for those of them that hold one of ``minerals``, and takes no options. ``options``: of the likelihood.
+    or for those of them that hold one of ``minerals`` (a note names those that it lacks), and takes no
+    options. ``options``: of the likelihood.
     ``memory_budget``: bytes, of which what a network says of its names takes a quarter at most; the rest lies
     on disk.
     """
@@ -65,8 +68,8 @@ def check_method(name: str, minerals: Sequence[Mineral] | None, options: Classif
     """Look whether a method can do what is asked; no network is loaded yet.
 
     Raises FileError when it is a file, but not of weights. Raises InvalidInput when there is none of that
-    name, or it is a model that names no minerals, does not know one of those looked for, is given an option
-    that only the likelihood knows, or PyTorch is missing.
+    name, or it is a model that names no minerals, knows none of those looked for, is given an option that
+    only the likelihood knows, or PyTorch is missing.
     """
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")
@@ -118,6 +121,7 @@ def _classify_by_network(
     search = search_minerals(measured, _members(description), progress=progress)
     cube = search.measured.on_refined_axis
     unfit = () if cube.excitation.kind else unsuited_to(description, search.measured)  # else predict tells
+    unfit = (*unfit, *_lacking(description, minerals))
     cube = replace(cube, excitation=excitation_found(search.measured))
     prediction = predict(
         trained, cube, outputs=("minerals",), calibrate=False, memory_budget=memory_budget, progress=progress
@@ -136,7 +140,7 @@ def _classify_by_network(
     return Classification(
         label_map=label_map,
         groups=tuple(members for members in classes if len(members) > 1),
-        minerals=tuple(member for members in classes for member in members),
+        minerals=tuple(dict.fromkeys(member for members in classes for member in members)),
         spectra=class_spectra(cube, label_map, templates, of_labels, progress),
         misfit=np.full(cube.map_shape, np.nan, dtype=np.float32),
         counts_per_pixel=search.counts_per_pixel,
@@ -153,8 +157,8 @@ def with_checked_names(
     """Return what a network says of a map's minerals as :func:`classify_by` tells it.
 
     Its pixels are mixtures of what lies in grains, and names are doubted where the lines speak against them;
-    names that the map cannot tell apart are one. Only networks that know every mineral need it, what others
-    say is returned as it is.
+    names that the map cannot tell apart are one. Only networks that know every mineral need it, those of one
+    instrument are returned as they are.
     """
     description = prediction.description
     if description.task != "minerals" or not description.conditions:
@@ -181,23 +185,19 @@ def _named(
     description, every = prediction.description, bool(kept.all())
 
     def narrowed(said: Prediction) -> Prediction:
-        if description.conditions and said.probability is not None:
-            shared = shared_out(said.probability, description.names, search.measured)
-            said = replace(said, probability=shared)
         return said if every else restricted(said, kept)
 
-    possible = narrowed(prediction)
     of_grains = (
-        named_by_grains(model, possible, search, narrowed, progress) if description.conditions else None
+        named_by_grains(model, prediction, search, narrowed, progress) if description.conditions else None
     )
-    told = of_grains[0] if of_grains else grouped(possible)
+    told = of_grains[0] if of_grains else grouped(narrowed(prediction))
     label_map = label_map_of(told)
     templates, rows = _compared(label_map, search, progress)
     if of_grains:
         may_be = {name for name, each in zip(description.names, kept, strict=True) if each}
         return told, templates, rows, tuple(note for name, note in of_grains[1].items() if name in may_be)
     doubts: tuple[str, ...] = ()
-    if description.conditions:
+    if description.source_kind not in _TAUGHT_BY_USERS:
         told, doubts = checked_names(told, label_map, search, templates, rows, progress)
     return told, templates, rows, doubts
 
@@ -205,19 +205,32 @@ def _named(
 def wanted_classes(description: ModelDescription, minerals: Sequence[Mineral] | None) -> NDArray[np.bool_]:
     """Return which of a model's K classes hold one of some minerals, (K,); all without any.
 
-    Raises InvalidInput when the model does not know one of them.
+    Raises InvalidInput when the model knows none of them.
     """
     if minerals is None:
         return np.ones(len(description.names), dtype=bool)
     wanted = {mineral.name.casefold() for mineral in minerals}
-    held = [{member.casefold() for member in members_of(name)} for name in description.names]
-    missing = sorted(wanted - set[str]().union(*held))
-    if missing:
+    kept = np.array(
+        [any(each.casefold() in wanted for each in members_of(name)) for name in description.names]
+    )
+    if not kept.any():
         raise InvalidInput(
-            f"the model {description.name} does not know {', '.join(missing)}",
+            f"the model {description.name} knows none of {', '.join(sorted(wanted))}",
             "Use --method likelihood for them, or train a model with them",
         )
-    return np.array([bool(members & wanted) for members in held])
+    return kept
+
+
+def _lacking(description: ModelDescription, minerals: Sequence[Mineral] | None) -> tuple[str, ...]:
+    """Return a sentence on the minerals asked for that a model does not know, if there are any."""
+    known = {each.casefold() for name in description.names for each in members_of(name)}
+    missing = sorted(each.name for each in minerals or () if each.name.casefold() not in known)
+    if not missing:
+        return ()
+    return (
+        f"the model {description.name} does not know {', '.join(missing)}: where the map holds them it says "
+        "unknown or the name of what looks like them; use --method likelihood to look for them",
+    )
 
 
 def _members(description: ModelDescription) -> tuple[Mineral, ...]:

@@ -56,11 +56,14 @@ class Calibration:
     setting: Setting | None = None
     # Whether there are peaks, and they fit no lines: the axis may be wrong, and what rests on it
     doubtful: bool = False
+    remedy: str = ""  # what helps where another axis would not
 
 
-def unchanged(setting: Setting, message: str, *, doubtful: bool = False) -> Calibration:
+def unchanged(setting: Setting, message: str, *, doubtful: bool = False, remedy: str = "") -> Calibration:
     """Return a calibration that keeps the setting's axis, and says why."""
-    return Calibration(setting.energy, setting.detector, 0, math.nan, False, message, setting, doubtful)
+    return Calibration(
+        setting.energy, setting.detector, 0, math.nan, False, message, setting, doubtful, remedy
+    )
 
 
 def line_groups(profile: Array, setting: Setting, most: int = 2, part: float = 0.05) -> list[float]:

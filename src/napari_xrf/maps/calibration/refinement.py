@@ -66,6 +66,8 @@ _WORTH_A_STEP = 0.2  # gain in log-odds below which no further step is taken
 _ANGLE_DEG, _ANGLE_RANGE_DEG = 15.0, (85.0, 173.0)
 _SPREAD_DEG, _SPREAD_RANGE_DEG = 6.0, (2.0, 25.0)
 _CUT_COUNTS, _CUT_CHANNELS = 100.0, 4  # neighbours all as high as the highest: no peak's top is so even
+_WIDE_REMEDY = "Another axis does not help; name the elements to be mapped where they are known"
+_CUT_REMEDY = "Another axis does not help; measure again with fewer counts, or a counter that holds more"
 _TELLING = 0.15  # peaks of this part of the strongest one's significance tell the resolution
 
 
@@ -107,7 +109,7 @@ def calibrate(
     found, explained = _calibrated(counts, energy, excitation, elements, stated, progress)
     if (cut := _cut_off(counts)) is not None:
         message = f"the peaks are cut off at {cut:.0f} counts; {found.message}"
-        found = replace(found, message=message, doubtful=True)
+        found = replace(found, message=message, doubtful=True, remedy=_CUT_REMEDY)
     return found, explained
 
 
@@ -130,7 +132,7 @@ def _calibrated(
     if (fwhm := 1e3 * float(setting.detector.fwhm(MN_KA_KEV))) > WIDEST_EV:
         axis = "energy axis that you stated" if stated else "file's energy axis"
         message = f"unsure: at {fwhm:.0f} eV (Mn Kα) neighbours' lines are one peak; the {axis} is kept"
-        return unchanged(setting, message, doubtful=True), None
+        return unchanged(setting, message, doubtful=True, remedy=_WIDE_REMEDY), None
     fine, explained, rivals, outdone = _likeliest(
         counts, setting, excitation, peaks, elements, stated or len(peaks) == 1, progress
     )

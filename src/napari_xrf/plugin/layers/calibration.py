@@ -22,7 +22,7 @@ def calibrate_layer(layer: Any, cube: SpectralCube, *, progress: Progress) -> Ca
     kept = kept_map(layer, cube)
     measured = calibrate_map(kept, progress=progress)
     if measured.doubt and measured is not kept:
-        warn(f"{layer.name}: {measured.doubt}. Check it against known peaks")
+        warn(f"{layer.name}: {measured.doubt}. {measured.remedy}")
     layer.metadata[_KEY] = measured
     return measured
 
