@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from napari_xrf.cli import main
 from napari_xrf.cli.console import Answer, Console, table
 
 
@@ -57,3 +58,26 @@ def test_names_in_files_command_no_terminal(capsys):
     text = capsys.readouterr().out
     assert json.loads(text)["name"] == name
     assert not set(text) & set("\x1b\x07\x9b\u202e\r")
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ([], "required: VERB"),
+        (["quantfy", "a.h5"], "invalid choice: 'quantfy'"),
+        (["maps", "a.h5", "--method", "magic"], "invalid choice: 'magic'"),
+        (["info", "a.h5", "--energy", "5"], "write OFFSET:WIDTH"),
+        (["phases", "a.h5", "-o", "out", "--count", "0"], "1 to 60"),
+        (["synthesize", "minerals", "-o", "a.h5", "--shape", "5"], "write A:B"),
+    ],
+)
+def test_words_that_are_no_command_are_one_line_too(words, cause, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    captured = capsys.readouterr()
+    assert end.value.code == 2
+    assert captured.out == ""
+    assert captured.err.startswith("napari-xrf: error: ")
+    assert captured.err.count("\n") == 1
+    assert cause in captured.err
+    assert "--help lists" in captured.err

@@ -639,3 +639,58 @@ def test_one_of_repeated_scans_of_an_area_is_chosen(tmp_path, budget):
         assert not one.provenance.warnings
     with pytest.raises(InvalidInput, match="no map 3"):
         io.read(path, map=3, memory_budget=budget)
+
+
+def nexus_map(path, axes, **fields):
+    counts = np.arange(4 * 6 * 1024, dtype=np.uint16).reshape(4, 6, 1024) % 7
+    with h5py.File(path, "w") as file:
+        data = file.create_group("entry/data")
+        data.attrs["signal"] = "data"
+        if axes:
+            data.attrs["axes"] = axes
+        data["data"] = counts
+        for name, (values, units) in fields.items():
+            data[name] = values
+            data[name].attrs["units"] = units
+    return counts
+
+
+def test_axes_that_a_map_names_make_no_detectors_of_its_columns(tmp_path):
+    """The frames of an Xspress3 detector stand at the same place, with detectors before the channels."""
+    places = {"x": (np.arange(6) * 3.0, "um"), "y": (np.arange(4) * 2.0, "um")}
+    counts = nexus_map(tmp_path / "map.nxs", ["y", "x", "channel"], **places)
+    cube = io.read(tmp_path / "map.nxs")
+    np.testing.assert_array_equal(cube.counts, counts)
+    assert cube.pixel_size == (2.0, 3.0)
+    nexus_map(tmp_path / "waves.nxs", ["y", "x", "wavelength"], **places)
+    with pytest.raises(FileError, match="no known layout"):
+        io.read(tmp_path / "waves.nxs")
+
+
+def test_axes_without_a_name_are_told_of(tmp_path):
+    path = tmp_path / "map.nxs"
+    counts = nexus_map(path, None)
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0], counts.sum(axis=1))
+    told = [note for note in cube.provenance.warnings if "--dataset /entry/data/data" in note]
+    assert len(told) == 1
+    np.testing.assert_array_equal(io.read(path, dataset="/entry/data/data").counts, counts)
+
+
+@pytest.mark.parametrize(("value", "units"), [(500.0, "ms"), (0.5, "s"), (5e5, "µs"), (0.5, "")])
+def test_live_times_in_their_unit(tmp_path, value, units):
+    nexus_map(
+        tmp_path / "map.nxs",
+        ["y", "x", "energy"],
+        energy=(np.arange(1024) * 0.01, "keV"),
+        live_time=(np.full((4, 6), value), units),
+    )
+    np.testing.assert_allclose(io.read(tmp_path / "map.nxs").live_time, 0.5)
+
+
+def test_a_map_without_counts_says_so(tmp_path):
+    path = tmp_path / "dark.h5"
+    with h5py.File(path, "w") as file:
+        file["counts"] = np.zeros((3, 4, 512), np.uint16)
+    cube = io.read(path, dataset="counts", energy=(0, 0.01))
+    assert "The map holds no counts." in cube.provenance.warnings

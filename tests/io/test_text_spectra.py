@@ -540,3 +540,107 @@ def test_an_emsa_file_of_any_ending(tmp_path):
     io.write(tmp_path / "glass.msa", spectrum)
     renamed = (tmp_path / "glass.msa").rename(tmp_path / "glass.psmsa")
     np.testing.assert_array_equal(io.read(renamed).counts[0, 0], COUNTS)
+
+
+def table_of(counts, head, mark=",", decimal="."):
+    rows = (f"{at * 0.02:.2f}".replace(".", decimal) + mark + str(count) for at, count in enumerate(counts))
+    return "\n".join([head, *rows, ""])
+
+
+def test_a_table_of_ours_that_a_spreadsheet_has_saved(tmp_path):
+    """It begins with a byte order mark then."""
+    path = tmp_path / "ours.csv"
+    path.write_text(table_of(COUNTS, "energy_keV,counts"), encoding="utf-8-sig")
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert (cube.energy.width, cube.provenance.warnings) == (0.02, ())
+
+
+@pytest.mark.parametrize("head", ["Energie;Probe A;Probe B", "Kanal;Energie;Impulse", "Энергия;Счет;Фон"])
+def test_columns_named_in_other_languages(tmp_path, head):
+    path = tmp_path / "table.csv"
+    energies = [f"{at * 0.02:.2f}".replace(".", ",") for at in range(len(COUNTS))]
+    if head.startswith("Kanal"):
+        rows = [f"{at};{energies[at]};{count}" for at, count in enumerate(COUNTS)]
+    else:
+        rows = [f"{energies[at]};{count};1" for at, count in enumerate(COUNTS)]
+    path.write_text("\n".join([head, *rows, ""]), encoding="utf-8")
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy.width == pytest.approx(0.02)
+
+
+def test_counts_before_energies(tmp_path):
+    path = tmp_path / "turned.csv"
+    rows = [f"{count},{at * 0.02:.2f}" for at, count in enumerate(COUNTS)]
+    path.write_text("\n".join(["Counts,Energy", *rows, ""]))
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy.width == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    "head", ["Wavelength (A),Intensity", "2Theta,Counts", "Raman shift,Counts", "Time,Counts"]
+)
+def test_spectra_over_other_things_than_energies_are_refused(tmp_path, head):
+    path = tmp_path / "other.csv"
+    path.write_text(table_of(COUNTS, head))
+    with pytest.raises(FileError, match="no spectrum over energies"):
+        io.read(path)
+
+
+@pytest.mark.parametrize("mark", [",", "."])
+def test_marks_between_thousands(tmp_path, mark):
+    path = tmp_path / "many.csv"
+    counts = [*range(20), *range(1500, 2500, 100), 1_234_567 // 1000]
+    path.write_text(table_of([f"{one:,}".replace(",", mark) for one in counts], "Energy;Counts", ";", ","))
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], counts)
+    assert "taken as thousands" in cube.provenance.warnings[0]
+
+
+def test_fractions_of_three_digits_are_no_thousands(tmp_path):
+    path = tmp_path / "rates.csv"
+    rates = [f"{1 + at / 8:.3f}" for at in range(25)]
+    path.write_text(table_of(rates, "Energy,Rate"))
+    assert int(io.read(path).counts.sum()) == pytest.approx(sum(map(float, rates)), abs=1)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_channels_without_counts_that_are_left_out(tmp_path, turned):
+    path = tmp_path / "gaps.csv"
+    counts = np.random.default_rng(0).poisson(0.8, 200)
+    counts[[0, -1]] = 3
+    rows = [f"{at * 0.0195:.3f},{count}" for at, count in enumerate(counts) if count]
+    path.write_text("\n".join(["Energy,Counts", *(rows[::-1] if turned else rows), ""]))
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], counts)
+    assert cube.energy.width == pytest.approx(0.0195, rel=1e-3)
+    assert (
+        f"{np.count_nonzero(counts == 0)} of 200 channels are not in the table" in cube.provenance.warnings[0]
+    )
+
+
+def test_emsa_pairs_without_a_type(tmp_path):
+    path = tmp_path / "pairs.msa"
+    pairs = "\n".join(f"{20.0 * at:.2f},   {count}.0" for at, count in enumerate(COUNTS))
+    path.write_text(
+        "#FORMAT      : EMSA/MAS SPECTRAL DATA FILE\n#SIGNALTYPE  : EDS\n#BEAMKV   -kV: 7.0\n"
+        f"#LIVETIME -ms: 97800\n#SPECTRUM    :\n{pairs}\n#ENDOFDATA   :\n"
+    )
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy.width == pytest.approx(0.02)
+    assert float(cube.live_time[0, 0]) == pytest.approx(97.8)
+
+
+@pytest.mark.parametrize("signal", ["ELS", "CLS", "GAM"])
+def test_emsa_of_other_signals_is_refused(tmp_path, signal):
+    path = tmp_path / "losses.msa"
+    path.write_text(
+        "#FORMAT      : EMSA/MAS Spectral Data File\n#NPOINTS     : 25\n#XUNITS      : eV\n"
+        f"#XPERCHAN    : 10\n#OFFSET      : 0\n#DATATYPE    : Y\n#SIGNALTYPE  : {signal}\n"
+        f"#SPECTRUM    :\n{column()}\n#ENDOFDATA   :\n"
+    )
+    with pytest.raises(FileError, match=f"of type {signal}, none of X-rays"):
+        io.read(path)

@@ -33,7 +33,10 @@ def test_report_does_the_whole_job(capsys, rock, tmp_path):
     assert names >= {
         "report.html", "elements.csv", "maps.ome.tif", "maps.h5", "maps.csv", "quantities.csv", "labels.tif",
         "labels.h5", "classes.csv", "map.png", "grains.csv", "association.csv", "bulk.csv", "phases",
+        "abundances.h5", "check.json", "check.png",
     }  # fmt: skip
+    alone = {path.name for path in (tmp_path / "out" / "phases").iterdir()}
+    assert alone >= {"labels.tif", "classes.csv", "abundances.h5", "phases.csv", "phase_spectra.csv"}
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     for told in ("quartz", "pyrite", "majority:3", "napari-xrf report", "Phases without a library", "Fe K"):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 from napari_xrf.cli import (
     analysis,
@@ -23,7 +23,7 @@ from napari_xrf.cli import (
     simulation,
     training,
 )
-from napari_xrf.cli.console import Console, Recorder
+from napari_xrf.cli.console import Console, Recorder, harmless
 from napari_xrf.core.compiled_code import compiling_told
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.extras import networks_told
@@ -84,7 +84,7 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
     stated of a sample, whose import takes time: they are there only when theirs is the given verb, or
     ``batch``. No verb's options load torch.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="napari-xrf", description="X-ray fluorescence maps: elements, minerals, files that others open."
     )
     parser.add_argument("--version", action="version", version=f"napari-xrf {VERSION}")
@@ -114,6 +114,14 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
 
         synthesis.add_recipes(synthesize, common)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong with the words in one line, as every other error is told."""
+
+    def error(self, message: str) -> NoReturn:
+        told = harmless(" ".join(message.split()))
+        self.exit(2, f"napari-xrf: error: {told} ({self.prog} --help lists what there is)\n")
 
 
 def _command(words: Sequence[str]) -> str:

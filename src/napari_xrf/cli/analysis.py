@@ -374,21 +374,22 @@ def write_phases(arguments: argparse.Namespace, console: Console) -> Answer:
     ignored = parse_elements(arguments.ignore)
     known = calibrated(load_map(arguments, console), console)
 
-    from napari_xrf import io
     from napari_xrf.minerals.phases.discovery import find_phases
-    from napari_xrf.minerals.phases.files import phase_rows, write_phase_spectra, write_phase_table
+    from napari_xrf.minerals.phases.files import phase_rows, write_phase_files
     from napari_xrf.minerals.report.page import write_report
 
     found = find_phases(known, arguments.count, library=own, ignored=ignored, progress=console.progress)
     folder = output_folder(arguments.output)
-    rows, files, _ = write_label_files(found.label_map, folder, found.classification.abundances)
-    files += [folder / name for name in ("abundances.h5", "phases.csv", "phase_spectra.csv", "report.html")]
-    io.write(files[-4], found.classification.abundances)
-    write_phase_table(files[-3], found)
-    write_phase_spectra(files[-2], found)
+    rows, files = write_phase_files(folder, found)
+    files.append(folder / "report.html")
     write_report(files[-1], known.cube, found.classification, made_by=console.command)
     told = phase_rows(found)
-    data = {"files": [str(file) for file in files], "classes": rows, "phases": told, "reason": found.reason}
+    data = {
+        "files": [str(file) for file in files],
+        "classes": [asdict(row) for row in rows],
+        "phases": told,
+        "reason": found.reason,
+    }
     columns = ("name", "pixels", "elements", "nearest", "misfit_percent")
     shown = [tuple(str(row[column]) for column in columns) for row in told]
     text = table(("phase", "pixels", "elements", "nearest mineral", "misfit %"), shown)

@@ -424,9 +424,14 @@ def _told_of_empty_rows(cube: SpectralCube) -> SpectralCube:
     filled = np.flatnonzero(sums)
     cut = filled.size and filled[-1] - filled[0] + 1 == filled.size < columns and sums[filled].min() >= _SURE
     known = any("stopped" in text for text in cube.provenance.warnings)
-    if known or last == 0 or (last == rows and not cut):
+    if last == 0:
+        return _noted(cube, "The map holds no counts.")
+    if known or (last == rows and not cut):
         return cube
-    what = f"The last {rows - last} of {rows} rows hold" if last < rows else "The end of the last row holds"
+    least = "At least the" if not sums.any() else "The"  # all that were looked at are empty
+    what = (
+        f"{least} last {rows - last} of {rows} rows hold" if last < rows else "The end of the last row holds"
+    )
     return _noted(cube, f"{what} no counts: the scan was probably stopped early.")
 
 

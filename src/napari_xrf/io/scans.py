@@ -16,6 +16,9 @@ _MESHES = ("mesh", "amesh", "dmesh", "l2scan", "zzmesh", "smesh")
 _UM_PER = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "micrometer": 1.0,
            "mm": 1e3, "millimeter": 1e3, "cm": 1e4, "centimeter": 1e4, "m": 1e6, "meter": 1e6,
            "nm": 1e-3, "nanometer": 1e-3}  # fmt: skip
+_SECONDS_PER = {"s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0,
+                "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6,
+                "usec": 1e-6, "microsecond": 1e-6, "ns": 1e-9, "nanosecond": 1e-9}  # fmt: skip
 _X_NAME, _Y_NAME = (re.compile(rf"^(sam)?{axis}(_|$|\d|pos)|[_ ]{axis}$|{word}") for axis, word in
                     (("x", "^hor|horizontal|column"), ("y", "^ver|vertical|^row")))  # fmt: skip
 _ALTERNATING = re.compile(r"backnforth|zigzag|snake|^zzmesh", re.IGNORECASE)
@@ -160,6 +163,12 @@ def um_per(units: str, default: str = "") -> tuple[float | None, str]:
     if default:
         return _UM_PER[default], f"The positions carry no unit; they are taken as {default}."
     return None, "The positions carry no unit of length, so the pixel size is not known."
+
+
+def seconds_per(units: str, default: float = 1.0) -> float:
+    """Return seconds per unit of time; ``default`` where a text names none."""
+    word = units.strip().lower()
+    return _SECONDS_PER.get(word, _SECONDS_PER.get(word.removesuffix("s"), default))
 
 
 def _departure(fast: NDArray[np.float64], shape: tuple[int, int]) -> float:

@@ -372,10 +372,20 @@ def xspress3(file: Any) -> list[Location]:
             linked = dataset.name != path or "interpretation" in dataset.attrs or "signal" in dataset.attrs
             few = dataset.ndim == 4 or dataset.shape[1] <= 8
             plain = plain and not linked and few and dataset.shape[-1] in (1024, 2048, 4096)
+        *_, beside, _ = _axis_names(file, path, dataset)
+        plain = plain and (beside in ("", ".") or beside.startswith(_DETECTOR_NAMES))
         if plain and dataset.shape[-1] >= 1024 and dataset.shape[-1] >= 8 * dataset.shape[-2]:
             names = tuple(map(str, range(dataset.shape[-2])))
             letters = "nde" if dataset.ndim == 3 else "yxde"
-            return [as_points(file, Location(singles=(path,), single_axes=letters, names=names))]
+            # A program of one's own may write rows and columns to such a place.
+            doubted = not beside and dataset.ndim == 3 and min(dataset.shape[:2]) > 1 and "xsp" not in path
+            note = (
+                f"Nothing says what the axes of {path} {dataset.shape} are: frames of an Xspress3 detector "
+                f"with {len(names)} elements, which are summed. If they are rows and columns, name the "
+                f"dataset (dataset={path!r}, --dataset {path})."
+            )
+            found = Location(singles=(path,), single_axes=letters, names=names, notes=(note,) * doubted)
+            return [as_points(file, found)]
     return []
 
 

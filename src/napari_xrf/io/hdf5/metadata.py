@@ -235,6 +235,7 @@ def times(
 ) -> NDArray[np.float64] | None:
     """Return live times (Y, X) in s: the mean of all detectors, or those of one.
 
+    ``seconds``: how many make one unit of the values where these carry none.
     Times of several detectors stand along a leading axis or in one dataset each, or ``{}`` in ``path`` stands
     for each of ``sources``. ``points`` is how many pixels of a scan stored as points are measured; the others
     get 0 s.
@@ -263,8 +264,8 @@ def times(
             values = values.reshape(map_shape)
         else:
             return None
-        stacks.append(values)
-    mean = np.mean(stacks, axis=0) * seconds
+        stacks.append(values * scans.seconds_per(hdf5_file.text_attribute(dataset, "units"), seconds))
+    mean = np.mean(stacks, axis=0)
     return np.asarray(mean) if np.any(mean > 0) else None
 
 

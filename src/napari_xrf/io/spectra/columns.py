@@ -33,13 +33,27 @@ from napari_xrf.io.spectra.single import (
 )
 
 _LOOKED_AT = 256  # lines
-_ENERGY = re.compile(r"energy|k?ev\b|channel", re.IGNORECASE)
-_ENERGIES = re.compile(r"energy|^E$|(?<![a-z])k?ev(?![a-z])", re.IGNORECASE)
-_CHANNELS = re.compile(r"ch(an(nel)?s?)?(\W|_|$)", re.IGNORECASE)
-_COUNTS = re.compile(r"count|intens|spectrum|signal|^data|^y$", re.IGNORECASE)
+# In English, and as programs in German, French, Spanish, Italian and Russian name them.
+_ENERGY = re.compile(r"energ[yií]|[ée]nergie|энерг|k?ev\b|channel|kanal|canal|канал", re.IGNORECASE)
+_ENERGIES = re.compile(
+    r"energ[yií]|[ée]nergie|энерг|^E$|(?<![a-z])k?ev(?![a-z])|(?<!\w)к?эв(?!\w)", re.IGNORECASE
+)
+_CHANNELS = re.compile(r"(ch(an(nel)?s?)?|[kc]anale?|канал)(\W|_|$)", re.IGNORECASE)
+_COUNTS = re.compile(
+    r"count|intens|spectrum|signal|impuls|z[äa]hl|coups|cuentas|conteggi|счет|имп|^data|^y$", re.IGNORECASE
+)
+_OTHER_AXIS = re.compile(
+    r"wave|wellen|lambda|raman|angle|theta|2θ|^θ|\btime\b|distance|depth|position|\bnm\b|cm-1|angstr|[åÅ]",
+    re.IGNORECASE,
+)
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
+_FEWEST_THOUSANDS = 8  # of which none ends on 0 and stands without it, as fractions would
+_LEFT_OUT = 0.25  # of a channel that energies in a table with gaps lie beside its even axis
 _DERIVED = re.compile(r"fit|back|bkg|err|sigma|std|resid|smooth|continuum", re.IGNORECASE)
 _LOGARITHM = {"10": re.compile(r"log|\blg", re.IGNORECASE), "e": re.compile(r"\bln", re.IGNORECASE)}
 _MOST_COLUMNS = 256
+_MOST_FILLED = 16  # times the channels that a table lists
+_SINGLE = 0.2  # of the steps that are one channel, at least, in a table with gaps
 _EVEN = 0.02  # of a step between energies, as they are rounded
 _LARGEST_LOGARITHM = 25.0  # to the base e; of more counts than any channel holds
 _SMALL, _FEWEST_POWERS, _WHOLE = 30.0, 6, 0.05  # counts that three decimals of a logarithm tell apart
@@ -80,7 +94,11 @@ def read_columns(path: Path, lines: Sequence[str], wanted: int | None = None) ->
         raise InvalidInput(
             f"there is no map {wanted} in {path.name}", f"It holds {len(found.spectra)}, from 0"
         )
-    table = np.array(found.rows, dtype=np.float64)
+    over = found.names[found.axis] if found.names and found.axis is not None else ""
+    if _OTHER_AXIS.search(over) and not _ENERGY.search(over):
+        raise FileError(path, f"holds values over {over!r}, no spectrum over energies")
+    table, parted = _table(found)
+    table, gaps = _filled(table, found.axis)
     size, places = table.shape[0], None if found.axis is None else table[:, found.axis]
     steps = np.ones(1) if places is None else np.diff(places)
     if not (np.all(steps > 0) or np.all(steps < 0)):
@@ -108,7 +126,7 @@ def read_columns(path: Path, lines: Sequence[str], wanted: int | None = None) ->
         live_time=next((positive(text) for key, text in known.items() if re.match("live.?time", key)), None),
         excitation=_said_excitation(known, found.about),
     )
-    warnings = (*notes, *told, *faults, *unended(path))
+    warnings = (*gaps, *parted, *notes, *told, *faults, *unended(path))
     return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=warnings)
 
 
@@ -150,8 +168,9 @@ def _names(above: Sequence[str], width: int) -> list[str]:
 def _roles(names: list[str], rows: list[list[str]]) -> tuple[int | None, tuple[int, ...]]:
     """Return the column of energies or channel numbers, and those of counts; none where nothing says."""
     width = len(rows[0])
+    turned = len(names) == 2 and _ENERGY.search(names[1]) and not _ENERGY.search(names[0])
     if width <= 2:
-        return (None, (0,)) if width == 1 else (0, (1,))
+        return (None, (0,)) if width == 1 else (1, (0,)) if turned else (0, (1,))
     energies = [at for at, name in enumerate(names) if _ENERGIES.search(name)]
     channels = [at for at, name in enumerate(names) if _CHANNELS.match(name)]
     if not names and width == 3:  # without a word: 0, 1, 2, … and what rises evenly
@@ -163,6 +182,46 @@ def _roles(names: list[str], rows: list[list[str]]) -> tuple[int | None, tuple[i
         return None, ()
     taken = {*energies, *channels}
     return (energies or channels)[0], tuple(at for at in range(width) if at not in taken)
+
+
+def _table(found: _Columns) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return the numbers of all columns, and a warning where marks part thousands: 12.345 beside 678."""
+    rows, notes = [list(row) for row in found.rows], []
+    for at in found.spectra:
+        marked = [row for row in rows if "." in row[at]]
+        plain = all(row[at].isdecimal() and len(row[at]) <= 3 for row in rows if "." not in row[at])
+        whole = all(_THOUSANDS.fullmatch(row[at]) for row in marked)
+        if whole and plain and _FEWEST_THOUSANDS <= len(marked) < len(rows):
+            notes.append(f"Counts such as {marked[0][at]} are taken as thousands, parted by a mark.")
+            for row in marked:
+                row[at] = row[at].replace(".", "")
+    return np.array(rows, dtype=np.float64), tuple(notes[:1])
+
+
+def _filled(table: NDArray[np.float64], axis: int | None) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return a table with all its channels, and a warning where those without counts were left out.
+
+    Most of the energies are one step apart then, and the others lie on the same even axis.
+    """
+    if axis is None or table.shape[0] < FEWEST:
+        return table, ()
+    falling = table[0, axis] > table[-1, axis]
+    rising = table[::-1] if falling else table
+    places = rising[:, axis]
+    steps = np.diff(places)
+    if not steps.min() > 0 or np.mean(steps < 1.5 * steps.min()) < _SINGLE:
+        return table, ()
+    at = np.cumsum([0, *np.rint(steps / np.median(steps[steps < 1.5 * steps.min()]))]).astype(np.int64)
+    width, first = np.polyfit(at, places, 1)
+    size = int(at[-1]) + 1
+    off = np.abs(places - first - width * at).max()
+    if size == at.size or size > _MOST_FILLED * at.size or off > _LEFT_OUT * width:
+        return table, ()
+    whole = np.zeros((size, table.shape[1]))
+    whole[:, axis] = first + width * np.arange(size)
+    whole[at] = rising
+    note = f"{size - at.size} of {size} channels are not in the table: they are taken to hold no counts."
+    return whole[::-1] if falling else whole, (note,)
 
 
 def _chosen(found: _Columns, wanted: int | None) -> tuple[int, tuple[str, ...]]:

@@ -9,12 +9,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.csv_cells import is_number
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io import calibration
+from napari_xrf.io import calibration, scans
 from napari_xrf.io.calibration import Calibration
 from napari_xrf.io.spectra.single import (
+    FEWEST,
     element_symbols,
     number,
     numbers,
@@ -27,6 +29,9 @@ LAYOUT = "EMSA/MAS spectrum"
 EXPECTED = "expected"  # what our own files say of counts that are no whole numbers
 _MOST_CHANNELS = 2**20
 _WHOLE = 0.02  # of a count: rates printed with few digits miss whole counts by less
+# Types that count no X-rays: electron losses, Auger and photoelectrons, light, gammas.
+_OTHER_SIGNALS = ("ELS", "EELS", "AES", "PES", "XPS", "CLS", "GAM")
+_EVEN = 0.02  # of a step between energies, as they are rounded
 _PIXL_WIDTH_EV, _PIXL_KV = 9.0, 28.0
 # Keyword, unit after a dash ("LIVETIME  -s"), value; "##" marks keywords that the standard does not know.
 _KEYWORD = re.compile(r"^##?\s*([A-Za-z0-9]+)\s*(?:-?\s*([A-Za-z0-9/]+)\s*)?:(.*)$")
@@ -52,8 +57,11 @@ def read_emsa(path: str | Path, *, detector: str | int = "sum") -> SpectralCube:
     """
     target = Path(path)
     tags, lines, told = _parsed(target)
+    if (signal := _text(tags, "SIGNALTYPE").upper()) in _OTHER_SIGNALS:
+        raise FileError(target, f"holds a spectrum of type {signal}, none of X-rays")
     energies, table, notes = _columns(target, tags, lines)
-    live = numbers(_text(tags, "LIVETIME"))
+    per = scans.seconds_per(tags.get("LIVETIME", ("", ""))[1])
+    live = [value * per for value in numbers(_text(tags, "LIVETIME"))]
     if _RATE.search(_text(tags, "YUNITS")) and live:
         counts = table * live[0]
         table = np.where(np.abs(counts - np.rint(counts)) < _WHOLE, np.rint(counts), counts)
@@ -115,6 +123,13 @@ def _columns(
     # Where semicolons part numbers, commas are decimal ones.
     plain = (line.replace(",", ".") if ";" in line else line for line in lines)
     texts = [text for line in plain for text in _SEPARATOR.split(line) if text]
+    if (
+        kind in ("", "Y")
+        and columns == 1
+        and announced in (None, len(texts) / 2)
+        and _are_pairs(lines, texts)
+    ):
+        kind = "XY"
     if kind == "YY" and columns == 1 and announced and len(texts) % announced == 0:
         columns = len(texts) // int(announced)
     width = 2 if kind == "XY" else max(columns, 1) if kind == "YY" else 1
@@ -135,6 +150,15 @@ def _columns(
         return None, values, notes
     values = values[::-1] if np.all(np.diff(values[:, 0]) < 0) else values
     return values[:, 0], values[:, 1:], notes
+
+
+def _are_pairs(lines: list[str], texts: list[str]) -> bool:
+    """Tell whether each line holds two numbers of which the first rises evenly, as energies do."""
+    filled = [line for line in lines if line.strip()]
+    if len(texts) != 2 * len(filled) or not all(map(is_number, texts[::2])):
+        return False
+    steps = np.diff(np.array(texts[::2], dtype=np.float64))
+    return steps.size >= FEWEST and steps.min() > 0 and np.ptp(steps) < _EVEN * steps.mean()
 
 
 def _axis(

@@ -22,7 +22,7 @@ from napari_xrf.io.atomic_write import replacing, write_text
 from napari_xrf.io.calibration import axis_from_energies
 from napari_xrf.io.own.files import write_by_suffix
 from napari_xrf.io.spectra.emsa import EXPECTED
-from napari_xrf.io.spectra.single import one_pixel_cube, unended
+from napari_xrf.io.spectra.single import one_pixel_cube, text_lines, unended
 
 FAINTEST_SHARE = 0.05  # of an element's strongest line in the shell; fainter ones would hide the rest
 _HEADER = ["energy_keV", "counts"]
@@ -79,8 +79,7 @@ def read_spectrum_csv(path: str | Path) -> Spectrum:
     Raises FileError when the columns are others, a value is no number or the energies are not evenly spaced.
     """
     target = Path(path)
-    with target.open(encoding="utf-8", errors="replace", newline="") as handle:
-        rows = [row for row in csv.reader(handle) if row]
+    rows = [row for row in csv.reader(text_lines(target)) if row]
     if not rows or [cell.strip() for cell in rows[0]] != _HEADER:
         raise FileError(target, "holds no spectrum: its columns are not energy_keV,counts")
     try:

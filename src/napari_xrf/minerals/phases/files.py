@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from napari_xrf import io
 from napari_xrf.io.own.tables import write_rows
+from napari_xrf.minerals.labels.files import write_label_files
+from napari_xrf.minerals.labels.modal_table import ModalRow
 from napari_xrf.minerals.phases.discovery import Phase, Phases
 
 COLUMNS = (
@@ -22,6 +25,20 @@ COLUMNS = (
     "third_misfit_percent",
 )
 _PLACES = ("nearest", "second", "third")
+
+
+def write_phase_files(folder: Path, phases: Phases) -> tuple[tuple[ModalRow, ...], list[Path]]:
+    """Write the label map of phases with its tables, their shares of pixels, the phases and their spectra.
+
+    Return modal rows and files.
+    """
+    shares = phases.classification.abundances
+    rows, files = write_label_files(folder, phases.label_map, shares)
+    files += [folder / name for name in ("abundances.h5", "phases.csv", "phase_spectra.csv")]
+    io.write(files[-3], shares)
+    write_phase_table(files[-2], phases)
+    write_phase_spectra(files[-1], phases)
+    return rows, files
 
 
 def phase_rows(phases: Phases) -> list[dict[str, Any]]:

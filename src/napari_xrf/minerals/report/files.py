@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from napari_xrf import io
 from napari_xrf.io.atomic_write import made_folder
 from napari_xrf.io.own.element_map_files import write_element_maps
 from napari_xrf.io.own.tables import write_rows
 from napari_xrf.maps.identification.judgement import FoundElement
-from napari_xrf.maps.quantification.table import quantity_rows, write_quantity_table
+from napari_xrf.maps.quantification.check import check_quantities
+from napari_xrf.maps.quantification.net_counts import region_of
+from napari_xrf.maps.quantification.report import QuantityReport
 from napari_xrf.minerals.labels.files import write_label_files
 from napari_xrf.minerals.method_choice import write_method_choice
-from napari_xrf.minerals.phases.files import write_phase_spectra, write_phase_table
+from napari_xrf.minerals.phases.files import write_phase_files
 from napari_xrf.minerals.report.page import write_survey_report
 from napari_xrf.minerals.report.survey import Survey
 
@@ -34,8 +38,10 @@ def write_survey(folder: Path, survey: Survey, made_by: str = "") -> list[Path]:
         for file in files[-3:]:
             write_element_maps(file, survey.maps)
     if survey.quantities is not None:
-        files.append(folder / "quantities.csv")
-        write_quantity_table(files[-1], quantity_rows(survey.quantities))
+        everywhere = np.ones(survey.known.cube.map_shape, dtype=bool)
+        whole = region_of(survey.known, everywhere, survey.quantities.region)
+        checks = (check_quantities(survey.quantities, whole),)
+        files += QuantityReport((survey.quantities,), checks).write(folder)
     if survey.classification is not None and survey.labels is not None:
         abundances = survey.classification.abundances_of(survey.labels)
         files += write_label_files(folder, survey.labels, abundances)[1]
@@ -63,10 +69,7 @@ def write_survey(folder: Path, survey: Survey, made_by: str = "") -> list[Path]:
         )
     if survey.phases is not None:
         own = made_folder(folder / "phases")
-        files += write_label_files(own, survey.phases.label_map, survey.phases.classification.abundances)[1]
-        files += [own / "phases.csv", own / "phase_spectra.csv"]
-        write_phase_table(files[-2], survey.phases)
-        write_phase_spectra(files[-1], survey.phases)
+        files += write_phase_files(own, survey.phases)[1]
     files.append(folder / "report.html")
     write_survey_report(files[-1], survey, made_by)
     return files
