@@ -731,12 +731,7 @@ def synthesize(recipe: str, subject: Any = None, *, seed: int = 0, **options: An
     InvalidInput
         When there is no such recipe or option, or a value is out of range.
     """
-    from napari_xrf.learning.painting.weighting import generator_for
-    from napari_xrf.synthesis.recipes import synthesize as make
-
-    if recipe == "painting":
-        weighting, weights = options.get("weighting", "fixed"), options.get("generator")
-        options["generator"] = generator_for(weighting, weights)
+    from napari_xrf.learning.painting.weighting import synthesize as make
 
     return make(recipe, subject, seed=seed, **options)
 

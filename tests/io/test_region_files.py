@@ -8,8 +8,7 @@ import tifffile
 
 from napari_xrf import io
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.io.own.outlines import polygons_of
-from napari_xrf.io.own.region_files import OutlinedRegion, RegionSet, read_regions, write_regions
+from napari_xrf.io.own.region_files import OutlinedRegion, RegionSet, polygons_of, read_regions, write_regions
 from two_phase_maps import two_phase_labels
 
 BOX = np.array([[1.0, 2.0], [1.0, 6.0], [4.0, 6.0], [4.0, 2.0]])

@@ -1,9 +1,8 @@
 """The verb that makes synthetic maps and spectra with their truth: synthesize."""
 
 import argparse
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from napari_xrf.cli.console import Answer, Console
 from napari_xrf.cli.map_file import check_output, memory_budget
@@ -11,14 +10,14 @@ from napari_xrf.cli.names import names_of
 from napari_xrf.cli.parameter_options import add_parameter_options, parameters_from
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.named_files import existing_file
-from napari_xrf.learning.painting.weighting import paint
+from napari_xrf.learning.painting.weighting import synthesize
 from napari_xrf.synthesis.color_clusters import ClusterParameters
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.layers import LayersParameters
 from napari_xrf.synthesis.mineral_map import MapParameters
 from napari_xrf.synthesis.mixtures import MixtureParameters, augmentation
 from napari_xrf.synthesis.painting import PaintingParameters
-from napari_xrf.synthesis.recipes import PEGMATITE, Synthetic, make_layers, make_minerals, make_mixtures
+from napari_xrf.synthesis.recipes import PEGMATITE, Synthetic, options_of
 from napari_xrf.synthesis.substrates import GROUNDS, SUBSTRATES
 from napari_xrf.synthesis.textures import Texture
 
@@ -42,19 +41,19 @@ def add_recipes(synthesize: argparse.ArgumentParser, common: argparse.ArgumentPa
     add_parameter_options(minerals, MapParameters)
     add_parameter_options(minerals, Texture)
     _add_distortions(minerals, "none")
-    minerals.set_defaults(run=write_synthetic, make=_minerals)
+    minerals.set_defaults(run=write_synthetic)
 
     layers = recipes.add_parser("layers", parents=[shared], help="spectra labelled by emission line")
     layers.add_argument("--size", type=int, default=1000, help="spectra (default 1000)")
     add_parameter_options(layers, LayersParameters)
-    layers.set_defaults(run=write_synthetic, make=_layers)
+    layers.set_defaults(run=write_synthetic)
 
     mixtures = recipes.add_parser("mixtures", parents=[shared], help="spectra of low-resolution detectors")
     mixtures.add_argument("--size", type=int, default=1000, help="spectra (default 1000)")
     _add_instrument(mixtures, "gem")
     add_parameter_options(mixtures, MixtureParameters, skip=("distortions",))
     _add_distortions(mixtures, "typical")
-    mixtures.set_defaults(run=write_synthetic, make=_mixtures)
+    mixtures.set_defaults(run=write_synthetic)
 
     painting = recipes.add_parser("painting", parents=[shared], help="a painting's map from its photograph")
     painting.add_argument(
@@ -92,8 +91,8 @@ def write_synthetic(arguments: argparse.Namespace, console: Console) -> Answer:
 
     output: Path = check_output(arguments.output, (".h5", ".hdf5"), "synthetic data")
     files, shapes, made = [], [], None
-    for target, make in _makers(arguments, output):
-        made = make(arguments, console)
+    for target, subject in _subjects(arguments, output):
+        made = _made(arguments, console, subject)
         shapes.append(list(made.cube.shape))
         for name, cube in {"": made.cube, **made.companions}.items():
             files.append(target.with_name(f"{target.stem}-{name}{target.suffix}") if name else target)
@@ -110,75 +109,45 @@ def write_synthetic(arguments: argparse.Namespace, console: Console) -> Answer:
     return Answer(data, f"{', '.join(map(str, files))}: {told}, seed {arguments.seed}")
 
 
-def _makers(
-    arguments: argparse.Namespace, output: Path
-) -> list[tuple[Path, Callable[[argparse.Namespace, Console], Synthetic]]]:
-    """Return what is made for each file to write: one, or one for each of several pictures."""
-    images: list[Path] = getattr(arguments, "images", [])
-    if len(images) < 2:
-        make = partial(_painting, image=images[0]) if images else arguments.make
-        return [(output, make)]
+def _subjects(arguments: argparse.Namespace, output: Path) -> list[tuple[Path, Any]]:
+    """Return what each file to write is made of: one file, or one for each of several pictures."""
+    if arguments.recipe == "minerals":
+        return [(output, _minerals(arguments))]
+    if arguments.recipe != "painting":
+        return [(output, arguments.size)]
+    images: list[Path] = arguments.images
+    if len(images) == 1:
+        return [(output, images[0])]
     targets = [output.with_name(f"{output.stem}-{image.stem}{output.suffix}") for image in images]
     for target, image in zip(targets, images, strict=True):
         existing_file(image)
         if targets.count(target) > 1:
             raise InvalidInput(f"two pictures would be written to {target}", "Give them names that differ")
-    return [(target, partial(_painting, image=image)) for target, image in zip(targets, images, strict=True)]
+    return list(zip(targets, images, strict=True))
 
 
-def _minerals(arguments: argparse.Namespace, console: Console) -> Synthetic:
+def _made(arguments: argparse.Namespace, console: Console, subject: Any) -> Synthetic:
+    """Return what the recipe makes of a subject, with all that the user gave."""
+    recipe = arguments.recipe
+    given = {name: getattr(arguments, name, None) for name in options_of(recipe)}
+    if recipe in ("minerals", "painting"):
+        given["memory_budget"] = memory_budget(arguments)
+    if recipe == "painting":
+        given["pigments"] = names_of(arguments.pigments)
+        given["clusters"] = parameters_from(arguments, ClusterParameters, prefix="clusters_")
+    if recipe == "mixtures" and arguments.elements is not None and arguments.present is None:
+        given["present"] = tuple(min(each, len(arguments.elements)) for each in MixtureParameters().present)
+    if recipe != "layers":
+        given["distortions"] = _distortions(arguments) or "none"
+    options = {name: value for name, value in given.items() if value is not None}
+    return synthesize(recipe, subject, seed=arguments.seed, progress=console.progress, **options)
+
+
+def _minerals(arguments: argparse.Namespace) -> tuple[str, ...] | None:
     names = None if arguments.minerals.strip().lower() == PEGMATITE else names_of(arguments.minerals)
     if names is None and arguments.library is not None:
         raise InvalidInput("the pegmatite takes no library", "Name the minerals with --minerals")
-    return make_minerals(
-        names,
-        seed=arguments.seed,
-        instrument=arguments.instrument,
-        library=arguments.library,
-        parameters=parameters_from(arguments, MapParameters),
-        texture=_texture(arguments),
-        distortions=_distortions(arguments, typical_distortions()),
-        memory_budget=memory_budget(arguments),
-        progress=console.progress,
-    )
-
-
-def _layers(arguments: argparse.Namespace, console: Console) -> Synthetic:
-    parameters = parameters_from(arguments, LayersParameters)
-    return make_layers(arguments.size, seed=arguments.seed, parameters=parameters, progress=console.progress)
-
-
-def _mixtures(arguments: argparse.Namespace, console: Console) -> Synthetic:
-    distortions = _distortions(arguments, augmentation())
-    if arguments.elements is not None and arguments.present is None:
-        fewest, most = MixtureParameters().present
-        arguments.present = (min(fewest, len(arguments.elements)), min(most, len(arguments.elements)))
-    return make_mixtures(
-        arguments.size,
-        seed=arguments.seed,
-        instrument=arguments.instrument,
-        parameters=parameters_from(arguments, MixtureParameters, distortions=distortions),
-        progress=console.progress,
-    )
-
-
-def _painting(arguments: argparse.Namespace, console: Console, image: Path) -> Synthetic:
-    clusters = parameters_from(arguments, ClusterParameters, prefix="clusters_")
-    return paint(
-        image,
-        seed=arguments.seed,
-        instrument=arguments.instrument,
-        pigments=names_of(arguments.pigments),
-        pigment_file=arguments.pigment_file,
-        measured_pigments=arguments.measured_pigments,
-        ground=arguments.ground,
-        substrate=arguments.substrate,
-        parameters=parameters_from(arguments, PaintingParameters, clusters=clusters),
-        generator=arguments.generator,
-        distortions=_distortions(arguments, typical_distortions()),
-        memory_budget=memory_budget(arguments),
-        progress=console.progress,
-    )
+    return names
 
 
 def _add_distortions(parser: argparse.ArgumentParser, default: str) -> None:
@@ -186,13 +155,8 @@ def _add_distortions(parser: argparse.ArgumentParser, default: str) -> None:
     add_parameter_options(parser, Distortions)
 
 
-def _distortions(arguments: argparse.Namespace, typical: Distortions) -> Distortions | None:
-    base = typical if arguments.distortions == "typical" else Distortions()
+def _distortions(arguments: argparse.Namespace) -> Distortions | None:
+    usual = augmentation() if arguments.recipe == "mixtures" else typical_distortions()
+    base = usual if arguments.distortions == "typical" else Distortions()
     chosen = parameters_from(arguments, Distortions, base=base)
     return None if chosen == Distortions() else chosen
-
-
-def _texture(arguments: argparse.Namespace) -> Texture | None:
-    chosen = parameters_from(arguments, Texture)
-    # The pegmatite has a texture of its own, unless the user asks for another.
-    return None if chosen == Texture() else chosen

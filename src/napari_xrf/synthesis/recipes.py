@@ -228,10 +228,15 @@ def synthesize(
         known = [entry.name for entry in fields(parameters)]
         values = {name: options.pop(name) for name in known if name in options}
         arguments[argument] = parameters(**values) if values else None
-    allowed = sorted({*own, *(entry.name for each in classes.values() for entry in fields(each))})
     for name in options:
-        check_option(f"the recipe {recipe}", name, allowed)
+        check_option(f"the recipe {recipe}", name, options_of(recipe))
     return make(_subject_of(recipe, subject), seed=seed, progress=progress, **arguments)
+
+
+def options_of(recipe: str) -> list[str]:
+    """Return what :func:`synthesize` takes for a recipe: its function's arguments, its parameters' fields."""
+    _, classes, own = _RECIPES[recipe]
+    return sorted({*own, *(entry.name for each in classes.values() for entry in fields(each))})
 
 
 def seeded(seed: int) -> np.random.Generator:

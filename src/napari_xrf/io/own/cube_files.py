@@ -36,13 +36,13 @@ from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.new_file import new_file
 from napari_xrf.io.own.element_map_files import get_element_maps, put_element_maps
 from napari_xrf.io.own.files import CUBE_KIND, MARK, is_cube_file, pixel_size_of, put_image_axes
-from napari_xrf.io.own.hspy_files import SUFFIX as HSPY
-from napari_xrf.io.own.hspy_files import put_hspy
 from napari_xrf.io.own.label_files import get_labels, put_labels
 from napari_xrf.io.own.zarr_files import SUFFIX as ZARR
 from napari_xrf.io.own.zarr_files import write_cube_zarr
 
 LAYOUT = "napari-xrf"
+HSPY = ".hspy"
+_SIGNALS = {"electron": "EDS_SEM"}  # as eXSpy names them
 _BAND = 16  # rows and columns of a chunk: a pixel, a region and an energy slice each touch a fair share
 _CHANNELS = 512
 FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
@@ -87,7 +87,7 @@ def write_cube(
         raise InvalidInput(f"maps are not written to {target.suffix!r} files", "Choose .h5, .hspy or .zarr")
     with replacing(target) as temporary, new_file(temporary) as (file, check):
         if suffix == HSPY:
-            _put_spectra(put_hspy(file, cube), "data", cube, progress, check)
+            _put_spectra(_put_hspy(file, cube), "data", cube, progress, check)
             return
         file.attrs.update({"NX_class": "NXroot", "default": "map", MARK: CUBE_KIND})
         entry = file.create_group("map")
@@ -200,6 +200,37 @@ def _put_spectra(
             done = start * columns + part.stop * (band.stop - start)
             progress(done, rows * columns, "writing spectra")
     return counts
+
+
+def _put_hspy(file: Any, cube: SpectralCube) -> Any:
+    """Describe a map as HyperSpy does, version 3.3; return the group whose ``data`` is to hold the counts.
+
+    Axes are calibrated, and the beam stands there where it is one of electrons. HyperSpy is not needed.
+    """
+    file.attrs.update({"file_format": "HyperSpy", "file_format_version": "3.3"})
+    group = file.create_group("Experiments").create_group(
+        cube.name.replace("/", "-").strip(".") or "__unnamed__"
+    )
+    group.attrs.update({"package": "hyperspy", "package_version": "2.0"})
+    dy, dx = cube.pixel_size or (1.0, 1.0)
+    unit = {"units": "µm"} if cube.pixel_size else {}
+    axes = [
+        {"name": "y", "scale": dy, "offset": 0.0, "navigate": True, **unit},
+        {"name": "x", "scale": dx, "offset": 0.0, "navigate": True, **unit},
+        {"name": "Energy", "scale": cube.energy.width, "offset": cube.energy.offset, "units": "keV",
+         "navigate": False},
+    ]  # fmt: skip
+    for number, (axis, size) in enumerate(zip(axes, cube.shape, strict=True)):
+        group.create_group(f"axis-{number}").attrs.update({**axis, "size": size})
+    for name in ("original_metadata", "learning_results"):
+        group.create_group(name)
+    group.create_group("attributes").attrs.update({"_lazy": False, "ragged": False})
+    metadata, beam = group.create_group("metadata"), cube.excitation
+    metadata.create_group("General").attrs["title"] = cube.name
+    metadata.create_group("Signal").attrs["signal_type"] = _SIGNALS.get(beam.kind or "", "")
+    if beam.kind == "electron" and beam.energy_kev:
+        metadata.create_group("Acquisition_instrument/SEM").attrs["beam_energy"] = beam.energy_kev
+    return group
 
 
 def _put_instrument(entry: Any, cube: SpectralCube) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ from napari_xrf.core.label_map import NOT_MEASURED, LabelMap
 from napari_xrf.core.named_files import content_of
 from napari_xrf.io.atomic_write import write_text
 from napari_xrf.io.own.files import MARK, as_pair
-from napari_xrf.io.own.outlines import polygons_of
 
 SUFFIX = ".geojson"
 _IN_UM = ".um.geojson"
@@ -30,6 +29,8 @@ _BAND = 16  # rows that are looked at together
 _MOST_BYTES = 2**28
 _LINES = ("line", "path")
 KINDS = ("rectangle", "ellipse", "polygon", *_LINES)
+Ring: TypeAlias = list[tuple[int, int]]
+"""Corners (x, y) of pixels, (0, 0) the outer corner of the first; closed, the first stands last again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +128,23 @@ def shape_mask(vertices: NDArray[Any], kind: str, map_shape: tuple[int, int]) ->
         box = tuple(int(size) for size in high - low)
         mask[low[0] : high[0], low[1] : high[1]] = _inside(points - low, box)
     return mask if mask.any() else _pixels_at(points.mean(axis=0)[None], map_shape)
+
+
+def polygons_of(mask: NDArray[np.bool_]) -> list[list[Ring]]:
+    """Return the polygons of a mask (Y, X): for each piece its outer ring, then its holes.
+
+    Pixels that share an edge are one piece; those that share a corner only are two.
+    """
+    from scipy import ndimage
+
+    pieces, _ = ndimage.label(mask)
+    found = []
+    for number, box in enumerate(ndimage.find_objects(pieces), start=1):
+        rings = _rings(pieces[box] == number)
+        rings.sort(key=lambda ring: -abs(_area(ring)))
+        down, right = box[0].start, box[1].start
+        found.append([[(x + right, y + down) for x, y in ring] for ring in rings])
+    return found
 
 
 def _inside(corners: NDArray[np.float64], box: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -230,3 +248,50 @@ def _pixels_at(points: NDArray[np.float64], map_shape: tuple[int, int]) -> NDArr
     y, x = nearest[((nearest >= 0) & (nearest < map_shape)).all(axis=1)].T
     mask[y, x] = True
     return mask
+
+
+def _rings(mask: NDArray[np.bool_]) -> list[Ring]:
+    """Return the closed rings along the edges of one piece, its pixels to the right of the way."""
+    after = _edges(mask)
+    rings = []
+    while after:
+        start = next(iter(after))
+        ring, at, heading = [start], start, (0, 0)
+        while True:
+            ahead = after[at]
+            # Where two pixels touch in a corner, a turn to the right stays with the same one.
+            turn = (-heading[1], heading[0])
+            step = turn if turn in ahead else next(iter(ahead))
+            ahead.discard(step)
+            if not ahead:
+                del after[at]
+            if step == heading:
+                ring.pop()
+            at, heading = (at[0] + step[0], at[1] + step[1]), step
+            ring.append(at)
+            if at == start:
+                break
+        rings.append(ring)
+    return rings
+
+
+def _edges(mask: NDArray[np.bool_]) -> dict[tuple[int, int], set[tuple[int, int]]]:
+    """Return corner → steps (dx, dy) along the edges of pixels that begin there."""
+    padded = np.pad(mask, 1)
+    inside = padded[1:-1, 1:-1]
+    sides = (
+        (inside & ~padded[:-2, 1:-1], (0, 0), (1, 0)),
+        (inside & ~padded[1:-1, 2:], (1, 0), (0, 1)),
+        (inside & ~padded[2:, 1:-1], (1, 1), (-1, 0)),
+        (inside & ~padded[1:-1, :-2], (0, 1), (0, -1)),
+    )
+    after: dict[tuple[int, int], set[tuple[int, int]]] = {}
+    for open_side, (right, down), step in sides:
+        for y, x in np.argwhere(open_side).tolist():
+            after.setdefault((x + right, y + down), set()).add(step)
+    return after
+
+
+def _area(ring: Ring) -> float:
+    x, y = np.array(ring, dtype=np.float64).T
+    return float((x[:-1] * y[1:] - x[1:] * y[:-1]).sum() / 2)

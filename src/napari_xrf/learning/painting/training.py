@@ -22,9 +22,14 @@ from napari_xrf.core.errors import check_option
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.model_card import made_with
 from napari_xrf.learning.painting.colors import mixed_lab
-from napari_xrf.learning.painting.critic import Discriminator, Encoder
 from napari_xrf.learning.painting.generator import PaintingGenerator, band_shares, describe_palette
-from napari_xrf.learning.painting.network import Options, PaintingNetwork, pigment_features
+from napari_xrf.learning.painting.network import (
+    Discriminator,
+    Encoder,
+    Options,
+    PaintingNetwork,
+    pigment_features,
+)
 from napari_xrf.learning.painting.options import PaintingTraining, Support
 from napari_xrf.learning.painting.paints import (
     absorption_over_scattering,

@@ -6,6 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
+from napari_xrf.synthesis import recipes
 from napari_xrf.synthesis.painting import PaintingParameters, Weighting
 from napari_xrf.synthesis.recipes import Synthetic, make_painting
 
@@ -36,3 +37,10 @@ def paint(
     """Make the map of a painting, with the weights of a painting generator where its weighting is learned."""
     chosen = generator_for(parameters.weighting, generator)
     return make_painting(image, parameters=parameters, generator=chosen, **options)
+
+
+def synthesize(recipe: str, subject: Any = None, **options: Any) -> Synthetic:
+    """Make synthetic data as :func:`napari_xrf.synthesize`; of a painting, ``generator`` names weights."""
+    if recipe == "painting":
+        options["generator"] = generator_for(options.get("weighting", "fixed"), options.get("generator"))
+    return recipes.synthesize(recipe, subject, **options)
