@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.synthesis.sampling import mix, over_threads, stream_key, unit
+from napari_xrf.synthesis.sampling import GOLDEN, mix, over_threads, stream_key, unit
 
 _MANY = 64  # counts of a channel from which a normal number stands for a binomial one
-_STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 def rebin_counts(
@@ -97,7 +96,7 @@ def _move(counts: Any, lowest: Any, shares: Any, seed: Any, first: Any, moved: A
                 here = left
                 if share < rest - 1e-9:
                     here = _binomial(
-                        left, share / rest, mix(state + _STEP * np.uint64(channel * apart + step + 1))
+                        left, share / rest, mix(state + GOLDEN * np.uint64(channel * apart + step + 1))
                     )
                 if 0 <= target < top:
                     moved[row, target] += here
@@ -113,13 +112,13 @@ def _binomial(number: Any, chance: Any, state: Any) -> Any:  # compiled
         # Irwin-Hall: twelve uniform numbers make a normal one.
         total = -6.0
         for _ in range(12):
-            state += _STEP
+            state += GOLDEN
             total += unit(state)
         drawn = np.int64(np.rint(number * chance + total * np.sqrt(number * chance * (1.0 - chance))))
         return min(max(drawn, np.int64(0)), number)
     found = np.int64(0)
     for _ in range(number):
-        state += _STEP
+        state += GOLDEN
         if unit(state) < chance:
             found += 1
     return found

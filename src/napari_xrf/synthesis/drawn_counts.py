@@ -22,10 +22,9 @@ from napari_xrf.core.memory import budget_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import filled, scratch_array
 from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
-from napari_xrf.synthesis.sampling import mix, over_threads, stream_key
+from napari_xrf.synthesis.sampling import GOLDEN, mix, over_threads, stream_key
 
 _BLOCK_BYTES = 16 * 2**20  # of a float per channel: small enough for the cache and for quick cancelling
-_STEP = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 
@@ -178,7 +177,7 @@ def _draw(slots, chosen, totals, seed, keys, counts):  # type: ignore[no-untyped
         table = slots[chosen[row]]
         spectrum = counts[row]
         for _ in range(totals[row]):
-            state += _STEP
+            state += GOLDEN
             random = mix(state)
             channel = ((random >> _HALF) * channels) >> _HALF
             slot = table[channel]

@@ -17,14 +17,13 @@ from napari_xrf.synthesis.line_basis import (
     line_cross_sections,
     line_elements,
 )
-from napari_xrf.synthesis.sampling import mix, over_threads, poisson, stream_key, unit
+from napari_xrf.synthesis.sampling import GOLDEN, mix, over_threads, poisson, stream_key, unit
 
 _SILICON_ESCAPE_KEV = 1.74
 _PROMINENT = 0.05  # of the highest line: peaks that escape or add up
 _ESCAPE_CHANCE, _ESCAPE_SHARE = 0.6, 0.14  # of the published escape, whose share is over σ√(2π)
 _PUBLISHED_PROMINENT = 1 / 15
 _REACH = 4.0  # of a Gaussian, in standard deviations
-_STEP = np.uint64(0x9E3779B97F4A7C15)
 _BACKGROUND_SHARE = 1 / 5
 _TUBE_SHARE = 1 / 15
 _NOISE_SHARE = 1 / 1000  # of the sum, in each channel at the most
@@ -134,9 +133,9 @@ def _compose(  # type: ignore[no-untyped-def]  # compiled
             measured[channel] *= efficiency[row, channel]
             total += measured[channel]
         if counts > 0 and total > 0.0:
-            _draw_multinomial(measured, total, counts, mix(state ^ _STEP))
+            _draw_multinomial(measured, total, counts, mix(state ^ GOLDEN))
         if with_background:
-            _add_tube(measured, continuum[row], tube_lines[row], background[row], mix(state + _STEP))
+            _add_tube(measured, continuum[row], tube_lines[row], background[row], mix(state + GOLDEN))
         _scale(measured, spectra[row])
 
 
@@ -225,10 +224,10 @@ def _escape_by_height(spectrum, sigma, state):  # type: ignore[no-untyped-def]  
     before = spectrum.copy()
     for index in range(number):
         channel = peaks[index]
-        state += _STEP
+        state += GOLDEN
         if before[channel] < middle or unit(state) >= _ESCAPE_CHANCE:
             continue
-        state += _STEP
+        state += GOLDEN
         share = math.ceil(unit(state) * 100 * _ESCAPE_SHARE) / 100 / (sigma * 2.5066282746)
         energy = 0.1 * channel
         _add_gaussian(spectrum, energy, -share * before[channel], sigma)
@@ -251,18 +250,18 @@ def _pile(heights, energies, sums, chance, most, state):  # type: ignore[no-unty
     added = 0
     for index in range(number):
         line = prominent[index]
-        state += _STEP
+        state += GOLDEN
         if unit(state) < chance and energies[line] > _SILICON_ESCAPE_KEV:
-            state += _STEP
+            state += GOLDEN
             moved = unit(state) * most * heights[line]
             heights[line] -= moved
             sums[added, 0], sums[added, 1] = energies[line] - _SILICON_ESCAPE_KEV, moved
             added += 1
-        state += _STEP
+        state += GOLDEN
         if unit(state) < chance:
-            state += _STEP
+            state += GOLDEN
             partner = prominent[int(unit(state) * number)]
-            state += _STEP
+            state += GOLDEN
             moved = unit(state) * most * min(heights[line], heights[partner])
             heights[line] -= 0.5 * moved
             heights[partner] -= 0.5 * moved
@@ -338,11 +337,11 @@ def _draw_multinomial(spectrum, total, counts, state):  # type: ignore[no-untype
     while found > counts:
         found = 0
         for channel in range(size):
-            state += _STEP
+            state += GOLDEN
             drawn[channel] = poisson(spectrum[channel] * scale, state)
             found += drawn[channel]
     for _ in range(counts - found):
-        state += _STEP
+        state += GOLDEN
         drawn[np.searchsorted(cumulative, unit(state) * running, side="right")] += 1
     for channel in range(size):
         spectrum[channel] = drawn[channel]
@@ -355,7 +354,7 @@ def _add_tube(spectrum, continuum, tube_lines, share, state):  # type: ignore[no
     braking = max(continuum.sum(), np.float32(1e-30))
     whole = max(continuum.sum() + tube_lines.sum(), np.float32(1e-30))
     for channel in range(spectrum.shape[0]):
-        state += _STEP
+        state += GOLDEN
         scattered = _BACKGROUND_SHARE * continuum[channel] / braking
         scattered += _TUBE_SHARE * (continuum[channel] + tube_lines[channel]) / whole
         spectrum[channel] = spectrum[channel] / total + share * scattered + _NOISE_SHARE * unit(state)

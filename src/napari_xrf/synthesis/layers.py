@@ -45,7 +45,7 @@ from napari_xrf.synthesis.line_basis import (
     line_elements,
     tube_light,
 )
-from napari_xrf.synthesis.sampling import draw_seed
+from napari_xrf.synthesis.sampling import draw_seed, log_uniform
 
 _BLOCK = 8192
 _MOST_ELEMENTS = 20
@@ -225,11 +225,10 @@ def _draw_samples(
     order = generator.random((size, len(BASIS_ELEMENTS))).argsort(axis=1)[:, :most]
     number = generator.integers(*chosen.elements, endpoint=True, size=size)
     parts = np.where(np.arange(most) < number[:, np.newaxis], generator.random((size, most)) + 1e-6, 0.0)
-    low, high = np.log(chosen.areal_density)
     return (
         np.where(parts > 0, order, -1).astype(np.int64),
         parts / parts.sum(axis=1, keepdims=True),
-        np.exp(generator.uniform(low, high, size=size)),
+        log_uniform(generator, chosen.areal_density, size),
     )
 
 

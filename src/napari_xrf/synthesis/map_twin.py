@@ -28,6 +28,7 @@ from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.minerals import METAL, Mineral, load_library, minerals_by_name
+from napari_xrf.synthesis.sampling import log_uniform
 
 _LEAST_PIXELS = 100  # of a map that has a twin
 _LEAST_SHARE = 0.004  # of a class that the twin has too
@@ -247,7 +248,7 @@ def _materials(
             parts = dict(mineral.composition(shares).mass_fractions)
             number = int(generator.integers(_MOST_TRACES + 1))
             for element in generator.choice(traces, size=number, replace=False):
-                part = float(np.exp(generator.uniform(*np.log(_TRACE_PARTS))))
+                part = float(log_uniform(generator, _TRACE_PARTS))
                 parts[str(element)] = parts.get(str(element), 0.0) + part
             total = sum(parts.values())
             parts = {element: part / total for element, part in parts.items()}

@@ -30,7 +30,7 @@ from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import Distortions, draw_values, largest_addition
 from napari_xrf.synthesis.drawn_counts import spectra_as_cube
-from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
+from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed, log_uniform
 from napari_xrf.synthesis.spectrum_kernels import add_gaussians
 from napari_xrf.synthesis.substrates import SUBSTRATES, substrate_material
 
@@ -359,8 +359,7 @@ def _mix(
     bare = np.array([name == "none" for name in chosen.substrates])[rows]
     share = np.where(bare, 0.0, generator.uniform(*chosen.substrate_share, size=size))
     share = np.where(number == 0, 1.0, share)
-    low, high = np.log(np.maximum(chosen.counts, 1e-9))
-    dose = np.exp(generator.uniform(low, high, size=size))
+    dose = log_uniform(generator, np.maximum(chosen.counts, 1e-9), size)
     dose = np.where(dose <= 1e-8, 0.0, dose)
     total = np.maximum(parts.sum(axis=1, keepdims=True), 1e-30)
     net = parts / total * ((1 - share) * dose)[:, np.newaxis]

@@ -11,6 +11,7 @@ from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.instrument import Instrument, OpticTransmission, load_instrument
 from napari_xrf.physics.source import ElectronBeam, MonochromaticSource, TubeSource
 from napari_xrf.reference.materials import Material
+from napari_xrf.synthesis.sampling import log_uniform
 
 Random = np.random.Generator
 
@@ -46,12 +47,12 @@ def _with_tube(generator: Random) -> Instrument:
     filters: tuple[Layer, ...] = ()
     if generator.random() < 0.2:
         material, low, high = _FILTERS[int(generator.integers(len(_FILTERS)))]
-        filters = (Layer(material, _between(generator, low, high)),)
+        filters = (Layer(material, float(log_uniform(generator, (low, high)))),)
     source = TubeSource(
         _one_of(generator, _ANODES),
         float(generator.choice(_VOLTAGES_KV)),
         takeoff_deg=float(generator.uniform(8, 45)),
-        window_be_um=_between(generator, 50, 500),
+        window_be_um=float(log_uniform(generator, (50, 500))),
         filters=filters,
     )
     optic = None if filters or generator.random() < 0.5 else _optic(preset.optic, generator)
@@ -94,7 +95,7 @@ def _detector(detector: Detector, generator: Random, kind: str) -> Detector:
     losses = {name: min(getattr(detector, name) * _around(generator, 0.5), 0.25) for name in _LOSSES}
     window = detector.window
     if kind != "electron" or generator.random() < 0.15:  # older microscopes have beryllium too
-        window = (Layer(_BERYLLIUM, _between(generator, 7, 30)), *detector.window[1:2])
+        window = (Layer(_BERYLLIUM, float(log_uniform(generator, (7, 30)))), *detector.window[1:2])
     return replace(
         detector,
         window=window,
@@ -109,10 +110,6 @@ def _detector(detector: Detector, generator: Random, kind: str) -> Detector:
 
 def _one_of(generator: Random, shares: dict[str, float]) -> str:
     return str(generator.choice(list(shares), p=list(shares.values())))
-
-
-def _between(generator: Random, low: float, high: float) -> float:
-    return float(np.exp(generator.uniform(np.log(low), np.log(high))))
 
 
 def _around(generator: Random, spread: float) -> float:

@@ -10,6 +10,7 @@ from napari_xrf.physics.attenuation import Layer
 from napari_xrf.reference.materials import Material
 from napari_xrf.reference.minerals import load_library
 from napari_xrf.reference.pigments import load_pigments
+from napari_xrf.synthesis.sampling import log_uniform
 from napari_xrf.synthesis.substrates import GROUNDS, SUBSTRATES
 
 Random = np.random.Generator
@@ -43,14 +44,14 @@ def draw_sample(generator: Random, thick: bool = False, pure_minerals: bool = Tr
     material = _material(parts, float(generator.uniform(1.5, 6)))
     if thick or generator.random() >= _THIN_SHARE:
         return (Layer(material, math.inf),)
-    film = Layer(material, _log(generator, 0.05, 100))
+    film = Layer(material, float(log_uniform(generator, (0.05, 100))))
     below = (*SUBSTRATES.values(), *GROUNDS.values(), Material("plastic", _fractions({"C": 0.92, "H": 0.08})))
     under: Material = below[int(generator.integers(len(below)))]
     if generator.random() < 0.3:
         under = _material(_MAKERS[int(generator.choice(len(_MAKERS), p=_SHARES))](generator), 2.5)
     if generator.random() < 0.2:  # two paints, one over the other
         over = _material(_paint(generator), 2.0)
-        return Layer(over, _log(generator, 1, 50)), film, Layer(under, math.inf)
+        return Layer(over, float(log_uniform(generator, (1, 50)))), film, Layer(under, math.inf)
     return film, Layer(under, math.inf)
 
 
@@ -79,7 +80,7 @@ def _mixed_minerals(generator: Random) -> Parts:
 def _paint(generator: Random) -> Parts:
     pigments, parts = _pigments(), dict(Material.from_formula("C57H98O6").mass_fractions)
     for place in generator.choice(len(pigments), size=int(generator.integers(1, 4)), replace=False):
-        amount = _log(generator, 0.1, 4)
+        amount = float(log_uniform(generator, (0.1, 4)))
         own = pigments[int(place)].material.mass_fractions
         parts = _added(parts, {name: amount * value for name, value in own.items()})
     return parts
@@ -131,7 +132,7 @@ def _rock(generator: Random) -> Parts:
          "La2O3", "CeO2", "PbO", "Cl", "Ga2O3", "Br", "MoO3", "SnO2", "WO3", "ThO2", "UO2", "Co3O4"),
         (0.002, 0.15),
     )  # fmt: skip
-    parts = {name: _log(generator, *entry) for name, entry in ranges.items()}
+    parts = {name: float(log_uniform(generator, entry)) for name, entry in ranges.items()}
     return _oxides({**parts, **_some(generator, traces, 10)})
 
 
@@ -156,11 +157,7 @@ def _some(generator: Random, ranges: Mapping[str, tuple[float, float]], most: in
     """Return up to so many of some parts, each between two amounts, even in the logarithm."""
     number = min(int(generator.integers(0, most + 1)), len(ranges))
     names = generator.choice(list(ranges), size=number, replace=False)
-    return {str(name): _log(generator, *ranges[str(name)]) for name in names}
-
-
-def _log(generator: Random, low: float, high: float) -> float:
-    return float(np.exp(generator.uniform(np.log(low), np.log(high))))
+    return {str(name): float(log_uniform(generator, ranges[str(name)])) for name in names}
 
 
 def _oxides(parts: Mapping[str, float]) -> Parts:

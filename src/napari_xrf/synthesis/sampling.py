@@ -16,7 +16,7 @@ from napari_xrf.core.compiled_code import compiled
 from napari_xrf.core.cores import core_count, do_in_threads
 from napari_xrf.core.errors import InvalidInput
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # from one state to the next
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _TO_UNIT = 2.0**-53
@@ -30,6 +30,14 @@ _BLOCK = 256  # channels whose random numbers stay in a core's first cache
 def draw_seed(generator: np.random.Generator) -> int:
     """Return a 64-bit seed for the functions of this module, taken from a generator."""
     return int(generator.integers(0, 2**64, dtype=np.uint64))
+
+
+def log_uniform(
+    generator: np.random.Generator, limits: ArrayLike, size: int | tuple[int, ...] | None = None
+) -> NDArray[np.float64]:
+    """Return numbers between two limits, even in the logarithm."""
+    low, high = np.log(limits)
+    return np.asarray(np.exp(generator.uniform(low, high, size=size)))
 
 
 def count_dtype(largest_expectation: float) -> type[np.unsignedinteger[Any]]:
@@ -104,7 +112,7 @@ def unit(state):  # type: ignore[no-untyped-def]  # compiled
 @compiled()
 def stream_key(seed, index):  # type: ignore[no-untyped-def]  # compiled
     """Return where the random numbers of one spectrum start."""
-    return mix(seed + mix(index * _GOLDEN + _MIX_2))
+    return mix(seed + mix(index * GOLDEN + _MIX_2))
 
 
 @compiled()
@@ -138,9 +146,9 @@ def _poisson_by_rejection(mean, state):  # type: ignore[no-untyped-def]  # compi
     quick = 0.9277 - 3.6224 / (spread - 2.0)
     log_mean = math.log(mean)
     while True:
-        state += _GOLDEN
+        state += GOLDEN
         u = unit(state) - 0.5
-        state += _GOLDEN
+        state += GOLDEN
         v = 1.0 - unit(state)
         distance = 0.5 - abs(u)
         count = math.floor((2.0 * slope / distance + spread) * u + mean + 0.43) if distance > 0 else -1.0
@@ -162,9 +170,9 @@ def fill_counts(expected, state, counts):  # type: ignore[no-untyped-def]  # com
     busy = np.empty(_BLOCK, np.int64)
     for start in range(0, channels, _BLOCK):
         size = min(_BLOCK, channels - start)
-        first = state + np.uint64(start) * _GOLDEN
+        first = state + np.uint64(start) * GOLDEN
         for index in range(size):
-            uniforms[index] = unit(first + np.uint64(index + 1) * _GOLDEN)
+            uniforms[index] = unit(first + np.uint64(index + 1) * GOLDEN)
         # Most channels of most spectra hold nothing, which needs no more than a comparison.
         part, drawn = expected[start : start + size], counts[start : start + size]
         number = 0
@@ -180,7 +188,7 @@ def fill_counts(expected, state, counts):  # type: ignore[no-untyped-def]  # com
                 busy[small], means[small], uniforms[small] = index, mean, uniforms[index]
                 small += 1
             else:
-                key = mix((first + np.uint64(index + 1) * _GOLDEN) ^ _MIX_1)
+                key = mix((first + np.uint64(index + 1) * GOLDEN) ^ _MIX_1)
                 drawn[index] = _poisson_by_rejection(mean, key)
         if small > 0:
             _invert(means[:small], uniforms[:small], chances[:small], found[:small])

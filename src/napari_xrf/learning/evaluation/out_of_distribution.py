@@ -23,6 +23,7 @@ from napari_xrf.learning.training import TEST, generator_of
 from napari_xrf.physics.forward import expect_spectra
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.reference.materials import Material
+from napari_xrf.synthesis.sampling import log_uniform
 
 # In no mineral of the library and in no stranger of the trainings, but with lines that instruments see.
 UNSEEN_ELEMENTS = (
@@ -219,8 +220,7 @@ def _empty(description: ModelDescription, size: int, seed: int) -> NDArray[np.fl
     """Return spectra of 1 to 30 counts anywhere: noise and scatter where the beam met nothing."""
     generator = np.random.default_rng([seed, 13])
     axis = description.axis
-    low, high = np.log(_EMPTY_COUNTS)
-    dose = np.exp(generator.uniform(low, high, size=(size, 1)))
+    dose = log_uniform(generator, _EMPTY_COUNTS, (size, 1))
     counts = generator.poisson(dose / axis.size, size=(size, axis.size)).astype(np.uint32)
     # A spectrum without any count is no question.
     counts[counts.sum(axis=1) == 0, axis.size // 2] = 1

@@ -41,6 +41,7 @@ from napari_xrf.learning.training_loop import ExponentialMovingAverage, Training
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.reference.pigments import Pigment, load_pigments
 from napari_xrf.synthesis.pigments import PigmentSpectra, expect_pigments, rgb
+from napari_xrf.synthesis.sampling import log_uniform
 
 TakeStep = Callable[[int], Mapping[str, Tensor]]
 
@@ -157,7 +158,7 @@ class _Paints:
         while True:
             rows = generator.integers(len(masses), size=options.batch_size)
             drawn = masses[rows]
-            size = round(float(np.exp(generator.uniform(np.log(min(4, total)), np.log(total)))))
+            size = round(float(log_uniform(generator, (min(4, total), total))))
             order = np.argsort(generator.random(drawn.shape) - (drawn > 0), axis=1)[:, :size]
             part = logs[order] - logs[order].mean(axis=1, keepdims=True)
             strengths = np.stack([part, np.ones_like(part)], axis=2)

@@ -19,14 +19,13 @@ from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.sources.instrument_bank import AXIS, WINDOW_ELEMENTS, InstrumentBank, make_banks
 from napari_xrf.learning.sources.recorded_spectra import (
     drawn_traces,
-    log_uniform,
     record,
     stray_lines,
     varied_continua,
 )
 from napari_xrf.learning.sources.source import LabelledSpectra
 from napari_xrf.synthesis.random_samples import SAMPLE_ELEMENTS
-from napari_xrf.synthesis.sampling import draw_poisson, draw_seed
+from napari_xrf.synthesis.sampling import draw_poisson, draw_seed, log_uniform
 
 _BATCH = 32  # spectra of one instrument at a time
 VALIDATION_SEED = 1_000_000  # added to the seed of the instruments that judge a training

@@ -12,6 +12,7 @@ from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.sources.source import LabelledSpectra
 from napari_xrf.synthesis.layers import LayersParameters, synthesize_layers
 from napari_xrf.synthesis.line_basis import BASIS_AXIS, line_basis
+from napari_xrf.synthesis.sampling import log_uniform
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ class LineSource:
         spectra = made.spectra
         few = np.flatnonzero(generator.random(size) < self.low_dose_share)
         if few.size:
-            low, high = np.log(self.counts_range)
-            dose = np.exp(generator.uniform(low, high, size=(few.size, 1)))
+            dose = log_uniform(generator, self.counts_range, (few.size, 1))
             expected = spectra[few] / np.maximum(spectra[few].sum(axis=1, keepdims=True), 1e-9) * dose
             spectra[few] = generator.poisson(expected)
         return LabelledSpectra(

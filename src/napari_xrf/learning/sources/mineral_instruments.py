@@ -23,7 +23,6 @@ from napari_xrf.learning.sources.instruments import VALIDATION_SEED
 from napari_xrf.learning.sources.mineral_bank import unlike
 from napari_xrf.learning.sources.recorded_spectra import (
     drawn_traces,
-    log_uniform,
     record,
     stray_lines,
     varied_continua,
@@ -44,7 +43,7 @@ from napari_xrf.reference.minerals import (
     select_minerals,
 )
 from napari_xrf.synthesis.random_samples import SAMPLE_ELEMENTS, draw_sample, trace_carrier
-from napari_xrf.synthesis.sampling import draw_poisson, draw_seed
+from napari_xrf.synthesis.sampling import draw_poisson, draw_seed, log_uniform
 
 Random = np.random.Generator
 

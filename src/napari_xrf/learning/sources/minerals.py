@@ -17,7 +17,7 @@ from napari_xrf.learning.sources.mineral_bank import MineralBank, make_bank
 from napari_xrf.learning.sources.source import LabelledSpectra, axis_of
 from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import Distortions, draw_values, typical_distortions
-from napari_xrf.synthesis.sampling import draw_poisson, draw_seed
+from napari_xrf.synthesis.sampling import draw_poisson, draw_seed, log_uniform
 
 _EMPTY_SHARE = 0.05  # of the strangers: spectra of almost no counts or of scatter alone
 
@@ -53,8 +53,7 @@ class MineralSource:
         """Return ``size`` spectra with their ``label``."""
         mixing, distortion, noise = generator.spawn(3)
         labels, expected = self._expect(size, mixing)
-        low, high = np.log(self.counts_range)
-        dose = np.exp(mixing.uniform(low, high, size=(size, 1))).astype(np.float32)
+        dose = log_uniform(mixing, self.counts_range, (size, 1)).astype(np.float32)
         empty = (labels == len(self.names)) & (mixing.random(size) < _EMPTY_SHARE)
         dose[empty] *= 10.0 ** -mixing.uniform(1, 3, size=(int(empty.sum()), 1)).astype(np.float32)
         expected *= dose

@@ -15,6 +15,7 @@ from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortion_values import DistortionValues
 from napari_xrf.synthesis.distortions import Distortions, draw_values
 from napari_xrf.synthesis.random_samples import SAMPLE_ELEMENTS
+from napari_xrf.synthesis.sampling import log_uniform
 
 Random = np.random.Generator
 
@@ -95,13 +96,6 @@ def record(
     told = np.stack([_told(known, telling) for _ in range(len(expected))])
     expected[~recorded(told, AXIS)] = 0
     return expected, told
-
-
-def log_uniform(
-    generator: Random, limits: tuple[float, float], size: int | tuple[int, int]
-) -> NDArray[np.float64]:
-    """Return numbers between limits, even in the logarithm."""
-    return np.exp(generator.uniform(np.log(limits[0]), np.log(limits[1]), size=size))
 
 
 def _distorted(

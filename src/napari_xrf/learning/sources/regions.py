@@ -22,7 +22,7 @@ from napari_xrf.learning.sources.region_pixels import LabelledPixels, PixelChoic
 from napari_xrf.learning.sources.region_split import PARTS, Part
 from napari_xrf.learning.sources.source import LabelledSpectra, axis_of
 from napari_xrf.maps.spectra.background import estimate_background
-from napari_xrf.synthesis.sampling import draw_seed
+from napari_xrf.synthesis.sampling import draw_seed, log_uniform
 
 _LIKE = 0.96  # Bhattacharyya coefficient from which a spectrum counts as one of the classes
 _TRIES = 10
@@ -116,8 +116,7 @@ class RegionSource:
         unknown = generator.random(size) < self.options.unknown_share
         if self.options.outliers or len(self._pool(known)):
             label[unknown] = known
-        low, high = np.log(self.counts_range)
-        doses = np.exp(generator.uniform(low, high, size=size))
+        doses = log_uniform(generator, self.counts_range, size)
         counts = np.zeros((size, self.pixels.axis.size), dtype=np.int64)
         for number in np.unique(label).tolist():
             rows = np.flatnonzero(label == number)
