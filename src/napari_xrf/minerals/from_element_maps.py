@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.element_maps import ElementMaps
-from napari_xrf.core.emission_lines import atomic_number, split_family
+from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LEAST_PROBABILITY, number_by_area
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.classification import Classification
-from napari_xrf.minerals.search import LEAST_PART, LIGHTEST
+from napari_xrf.minerals.search import heavy_elements
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument, load_instrument
 from napari_xrf.reference.minerals import Mineral, load_library, mineral_class
@@ -38,6 +38,17 @@ class _Expected:
 
     vectors: NDArray[np.float64]
     owner: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class _Decision:
+    """What n pixels are, of (n,) each."""
+
+    winner: NDArray[np.intp]  # the likeliest group of minerals
+    probability: NDArray[np.float64]  # of it
+    misfit: NDArray[np.float64]  # standard deviations of chi-square
+    strange: NDArray[np.bool_]  # whether none fits
+    undecided: NDArray[np.bool_]  # whether several might
 
 
 def classify_element_maps(
@@ -65,7 +76,7 @@ def classify_element_maps(
     mapped = {split_family(family)[0] for family in maps.families}
     listed = tuple(load_library() if library is None else library) if minerals is None else tuple(minerals)
     if minerals is None:
-        listed = tuple(each for each in listed if _heavy(each) and _heavy(each) <= mapped)
+        listed = tuple(each for each in listed if (heavy := heavy_elements(each)) and heavy <= mapped)
     seen = load_instrument(instrument) if isinstance(instrument, str) else instrument
     expected = _expect(listed, maps.families, None if weights else seen, progress)
     if not expected.owner.size:
@@ -75,33 +86,16 @@ def classify_element_maps(
         )
     values, errors, held = _pixels(maps)
     shown = np.unique(expected.owner)
-    chi = np.full((len(values), shown.size), np.inf, np.float32)
-    score = chi.copy()
-    for row, vector in enumerate(expected.vectors):
-        progress(row, len(expected.vectors), "comparing pixels with minerals")
-        place = int(np.searchsorted(shown, expected.owner[row]))
-        own_chi, own_score = _compare(values, errors, vector, weights)
-        better = own_score < score[:, place]
-        chi[better, place], score[better, place] = own_chi[better], own_score[better]
-    progress(len(expected.vectors), len(expected.vectors), "comparing pixels with minerals")
     groups = _same(expected, shown, weights)
-    best = np.stack([score[:, group].min(axis=1) for group in groups], axis=1)
-    winner = best.argmin(axis=1)
-    probability = np.exp(-0.5 * (best - best.min(axis=1, keepdims=True)).astype(np.float64))
-    probability = (probability / probability.sum(axis=1, keepdims=True)).max(axis=1)
-    fits = np.stack([chi[:, group].min(axis=1) for group in groups], axis=1)[np.arange(len(winner)), winner]
-    freedom = max(len(maps.families) - 1, 1)
-    misfit = (fits - freedom) / np.sqrt(2 * freedom)
-    strange = misfit > _MISFIT
-    open_ = ~strange & (probability < LEAST_PROBABILITY)
-    chosen = np.where(strange | open_, -1, winner)
-    certain = np.where(open_, 1 - probability, probability)
+    decided = _decided(*_compared(values, errors, expected, weights, progress), groups, len(maps.families))
+    chosen = np.where(decided.strange | decided.undecided, -1, decided.winner)
+    certain = np.where(decided.undecided, 1 - decided.probability, decided.probability)
     classes = [mineral_class([listed[shown[place]] for place in group]) for group in groups]
     label_map, _ = number_by_area(held, chosen, certain, classes, maps.pixel_size, maps.source)
     away = np.full(held.shape, np.nan, np.float32)
-    away[held] = misfit
+    away[held] = decided.misfit
     undecided = np.zeros(held.shape, dtype=bool)
-    undecided[held] = open_
+    undecided[held] = decided.undecided
     names = [tuple(listed[shown[place]].name for place in group) for group in groups]
     return Classification(
         label_map=label_map,
@@ -115,20 +109,11 @@ def classify_element_maps(
         notes=(
             f"maps of {', '.join(maps.families)} ({maps.unit}) are all that is known of a pixel",
             *(() if weights else (f"intensities are those of a thick, flat sample on {seen.name}",)),
-            f"{int(strange.sum())} pixels fit no mineral; {int(open_.sum())} more cannot be decided",
+            f"{int(decided.strange.sum())} pixels fit no mineral; "
+            f"{int(decided.undecided.sum())} more cannot be decided",
         ),
         undecided=undecided,
     )
-
-
-def _heavy(mineral: Mineral) -> set[str]:
-    """Return the elements that maps of a mineral must show."""
-    fractions = [material.mass_fractions for material in mineral.compositions()]
-    return {
-        element
-        for element in mineral.elements
-        if atomic_number(element) >= LIGHTEST and min(held[element] for held in fractions) >= LEAST_PART
-    }
 
 
 def _expect(
@@ -137,9 +122,7 @@ def _expect(
     vectors, owner = [], []
     for number, mineral in enumerate(minerals):
         progress(number, len(minerals), "computing expected intensities")
-        every = mineral.compositions()
-        few = np.unique(np.linspace(0, len(every) - 1, min(_COMPOSITIONS, len(every))).astype(int))
-        for material in (every[row] for row in few):
+        for material in mineral.compositions(_COMPOSITIONS):
             if instrument is None:
                 found = material.mass_fractions
                 vector = np.array([100 * found.get(split_family(each)[0], 0.0) for each in families])
@@ -160,6 +143,42 @@ def _pixels(maps: ElementMaps) -> tuple[NDArray[np.float64], NDArray[np.float64]
     stated = np.moveaxis(maps.standard_errors, 0, -1).astype(np.float64)[held]
     guessed = np.sqrt(np.maximum(values, 1)) if maps.unit == "counts" else _UNKNOWN_ERROR * np.abs(values)
     return values, np.where(np.isfinite(stated), stated, guessed), held
+
+
+def _compared(
+    values: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    expected: _Expected,
+    weights: bool,
+    progress: Progress,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return chi-square and score (n, M) of pixels and minerals, each of its likeliest composition."""
+    shown = np.unique(expected.owner)
+    chi = np.full((len(values), shown.size), np.inf, np.float32)
+    score = chi.copy()
+    for row, vector in enumerate(expected.vectors):
+        progress(row, len(expected.vectors), "comparing pixels with minerals")
+        place = int(np.searchsorted(shown, expected.owner[row]))
+        own_chi, own_score = _compare(values, errors, vector, weights)
+        better = own_score < score[:, place]
+        chi[better, place], score[better, place] = own_chi[better], own_score[better]
+    progress(len(expected.vectors), len(expected.vectors), "comparing pixels with minerals")
+    return chi, score
+
+
+def _decided(
+    chi: NDArray[np.float32], score: NDArray[np.float32], groups: Sequence[Sequence[int]], families: int
+) -> _Decision:
+    """Decide among groups of minerals, by what these say of the pixels."""
+    best = np.stack([score[:, group].min(axis=1) for group in groups], axis=1)
+    winner = best.argmin(axis=1)
+    probability = np.exp(-0.5 * (best - best.min(axis=1, keepdims=True)).astype(np.float64))
+    probability = (probability / probability.sum(axis=1, keepdims=True)).max(axis=1)
+    fits = np.stack([chi[:, group].min(axis=1) for group in groups], axis=1)[np.arange(len(winner)), winner]
+    freedom = max(families - 1, 1)
+    misfit = (fits - freedom) / np.sqrt(2 * freedom)
+    strange = misfit > _MISFIT
+    return _Decision(winner, probability, misfit, strange, ~strange & (probability < LEAST_PROBABILITY))
 
 
 def _compare(

@@ -19,7 +19,7 @@ from napari_xrf.reference.minerals import Mineral, load_library, phases_by_name
 # peak reach to 0.4; fluorine Kα is at 0.68 keV.
 LOWEST_KEV_ELECTRONS = 0.45
 LOWEST_KEV_PHOTONS = 0.9
-LEAST_PART = 0.02  # an element of less weight in a mineral may escape notice
+_LEAST_PART = 0.02  # an element of less weight in a mineral may escape notice
 LANTHANIDES = range(57, 72)  # they occur together, and their L lines overlap: one found stands for all
 LIGHTEST = 11  # lines of lighter elements are absorbed by windows, coatings and air
 # Of sodium's photons windows and air leave few: a tube's map of albite mostly lacks its line.
@@ -104,16 +104,20 @@ def energy_range(instrument: Instrument) -> tuple[float, float]:
 def visible_elements(mineral: Mineral, low: float, high: float, excitation_kev: float) -> frozenset[str]:
     """Return the elements of a mineral that a map must show if the mineral is a good part of it.
 
-    These are the elements from sodium on that make up at least 2 % by weight of each composition and have
-    a main K, L or M line between ``low`` and ``high`` keV that the excitation reaches.
+    These are its heavy elements that have a main K, L or M line between ``low`` and ``high`` keV that the
+    excitation reaches.
     """
+    heavy = heavy_elements(mineral)
+    return frozenset(element for element in heavy if _shows(element, low, high, excitation_kev))
+
+
+def heavy_elements(mineral: Mineral) -> frozenset[str]:
+    """Return the elements from sodium on that make up at least 2 % by weight of each composition."""
     fractions = [material.mass_fractions for material in mineral.compositions()]
     return frozenset(
         element
         for element in mineral.elements
-        if min(held[element] for held in fractions) >= LEAST_PART
-        and atomic_number(element) >= LIGHTEST
-        and _shows(element, low, high, excitation_kev)
+        if min(held[element] for held in fractions) >= _LEAST_PART and atomic_number(element) >= LIGHTEST
     )
 
 

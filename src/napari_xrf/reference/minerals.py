@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from napari_xrf.core.colors import spread_color
 from napari_xrf.core.errors import FileError, InvalidInput, check_name
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, check_color, group_name, members_of
@@ -67,9 +69,12 @@ class Mineral:
         """Return the material with the given share of each substitution exchanged."""
         return substitute(self.formula, self.substitutions, shares, self.density, self.name)
 
-    def compositions(self) -> tuple[Material, ...]:
-        """Return materials that span the range of compositions, its middle first."""
-        return tuple(self.composition(shares) for shares in span(self.substitutions))
+    def compositions(self, most: int | None = None) -> tuple[Material, ...]:
+        """Return materials that span the range of compositions, its middle first; at most so many of them."""
+        every = tuple(self.composition(shares) for shares in span(self.substitutions))
+        if most is None or most >= len(every):
+            return every
+        return tuple(every[row] for row in np.linspace(0, len(every) - 1, most).astype(int))
 
     @property
     def elements(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -123,8 +124,11 @@ def adapt(
     where = choose_device(device)
     held = _judging(labelled).draw(chosen.held_out, np.random.default_rng([seed, 7]))
     original = Model(description, copy.deepcopy(model.network).to(where))
-    first = scores(description, run(original, held.counts, where), held.targets)
 
+    def judge(each: Model) -> dict[str, NDArray[np.float64]]:
+        return scores(each.description, run(each, held.counts, where), held.targets)
+
+    first = judge(original)
     torch.manual_seed(seed)
     gain = 0.0
     if chosen.search_gain and description.task == "minerals":
@@ -136,14 +140,9 @@ def adapt(
             on_step(step)
     progress(chosen.steps, chosen.steps, "judging")
     fitting = _judging(labelled).draw(chosen.held_out, np.random.default_rng([seed, 8]))
-    for share in _SHARES:
-        adapted = tuning.calibrated(fitting, share)
-        figures = compare(first, scores(adapted.description, run(adapted, held.counts, where), held.targets))
-        worse = [name for name, change in figures.items() if change.is_worse(chosen.tolerance)]
-        if not worse:
-            break
-    else:
-        share = 0.0
+    adapted, figures, worse, share = _furthest(
+        lambda share: tuning.calibrated(fitting, share), lambda each: compare(first, judge(each)), chosen
+    )
     after = tuning.map_figures(adapted)
     kept = model if worse else adapted
     result = AdaptationResult(
@@ -165,6 +164,25 @@ def adapt(
         save_model(made_folder(folder) / "model.safetensors", result.model)
         write_json(Path(folder) / "adaptation.json", result.as_json())
     return result
+
+
+def _furthest(
+    adapted_by: Callable[[float], Model],
+    judge: Callable[[Model], Mapping[str, FigureChange]],
+    options: AdaptationOptions,
+) -> tuple[Model, Mapping[str, FigureChange], list[str], float]:
+    """Return the model furthest from the original one of which no figure is worse, and what it is like.
+
+    Behind it stand its figures, those that are worse, and its share of the way; where all shares make one
+    worse, the last of them and 0.
+    """
+    for share in _SHARES:
+        adapted = adapted_by(share)
+        figures = judge(adapted)
+        worse = [name for name, change in figures.items() if change.is_worse(options.tolerance)]
+        if not worse:
+            return adapted, figures, worse, share
+    return adapted, figures, worse, 0.0
 
 
 def _judging(source: Source) -> Source:

@@ -186,10 +186,9 @@ def _bank(
 def _materials(minerals: Sequence[Mineral]) -> tuple[list[Material], NDArray[np.intp]]:
     materials, owner = [], []
     for index, mineral in enumerate(minerals):
-        every = mineral.compositions()
-        rows = np.unique(np.linspace(0, len(every) - 1, min(len(every), _MOST_COMPOSITIONS)).astype(int))
-        materials += [every[row] for row in rows]
-        owner += [index] * len(rows)
+        own = mineral.compositions(_MOST_COMPOSITIONS)
+        materials += own
+        owner += [index] * len(own)
     return materials, np.array(owner, dtype=np.intp)
 
 

@@ -191,17 +191,7 @@ def plan_quantities(
     plain = plan.net_counts(part.cube)[0][0]
     over = np.array([net[family] for family in families]) / np.maximum(plain, 1.0)
     plan = replace(plan, corrections=np.where(plain > 1, np.clip(over, *_CORRECTIONS), 1.0))
-    counts, _ = plan.net_counts(_sample(known.cube), progress)
-    centres, groups = _grouped(counts)
-    sampled = None if doses is None else doses.ravel()[:: _step_of(known.cube)]
-
-    def dose_of(given: Floats | None, inside: NDArray[np.bool_]) -> float | None:
-        return None if given is None else float(np.nansum(given[inside]))
-
-    learnt = [
-        (chosen, counts[groups == number].sum(axis=0), dose_of(sampled, groups == number))
-        for number in range(len(centres))
-    ]
+    centres, learnt = _groups_learnt(plan, known, chosen, progress)
     for name, of_class in recipes.items():
         numbers[classes[name]] = len(learnt)
         summed = plan.net_counts(region_of(known, classes[name], name).cube)[0][0]
@@ -212,7 +202,7 @@ def plan_quantities(
             valences=of_class.valences,
             light=0.0,
         )
-        learnt.append((own, summed, dose_of(doses, classes[name])))
+        learnt.append((own, summed, _dose_of(doses, classes[name])))
     responses = []
     for number, (each, summed, dose) in enumerate(learnt):
         progress(number, len(learnt), "quantifying groups")
@@ -401,6 +391,21 @@ def _step_of(cube: SpectralCube) -> int:
     while math.gcd(step, columns) > 1:  # not the same columns in every row
         step += 1
     return step
+
+
+def _groups_learnt(
+    plan: QuantityPlan, known: CalibratedMap, recipe: Recipe, progress: Progress
+) -> tuple[Floats, list[tuple[Recipe, Floats, float | None]]]:
+    """Return the centres of groups of like pixels, and of each recipe, summed net counts (K,) and dose."""
+    counts, _ = plan.net_counts(_sample(known.cube), progress)
+    centres, groups = _grouped(counts)
+    sampled = None if plan.doses is None else plan.doses.ravel()[:: _step_of(known.cube)]
+    inside = (groups == number for number in range(len(centres)))
+    return centres, [(recipe, counts[own].sum(axis=0), _dose_of(sampled, own)) for own in inside]
+
+
+def _dose_of(doses: Floats | None, inside: NDArray[np.bool_]) -> float | None:
+    return None if doses is None else float(np.nansum(doses[inside]))
 
 
 def _sample(cube: SpectralCube) -> SpectralCube:

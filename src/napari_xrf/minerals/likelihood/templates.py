@@ -137,9 +137,7 @@ def expect_templates(
     materials: dict[frozenset[tuple[str, float]], Material] = {}
     keys, owner = [], []
     for index, mineral in enumerate(minerals):
-        every = mineral.compositions()
-        number = len(every) if most is None else min(most, len(every))
-        for material in (every[row] for row in np.linspace(0, len(every) - 1, number).astype(int)):
+        for material in mineral.compositions(most):
             # Polymorphs share their spectrum.
             key = frozenset((element, round(part, 9)) for element, part in material.mass_fractions.items())
             materials.setdefault(key, material)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.colors import are_alike
 from napari_xrf.core.cube_spectra import CubeSpectra
-from napari_xrf.core.label_map import LabelMap
+from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.label_map import LabelClass, LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
@@ -118,12 +119,9 @@ def draw_curves(
     curves += [curve(region.name, counts, region.mask, region.color) for region, counts in regions]
     if classes is not None:
         labels = classes.label_map.labels
-        sizes = np.bincount(labels.ravel())
-        often = sorted(classes.sums, key=lambda label: -sizes[label])[:_MOST_CLASSES]
-        entries = {entry.label: entry for entry in classes.label_map.classes}
         curves += [
-            curve(entries[label].name, classes.sums[label], labels == label, entries[label].color)
-            for label in often
+            curve(entry.name, classes.sums[entry.label], labels == entry.label, entry.color)
+            for entry in _most_frequent(classes)
         ]
     if pixel is not None:
         one = np.zeros_like(whole)
@@ -134,28 +132,42 @@ def draw_curves(
         counts = expected.counts * whole.size
         curves.append(curve(expected.formula, counts, whole, EXPECTED_COLOR, dashed=True))
     if background and curves:
-        from napari_xrf.maps.spectra.background import estimate_background
-
-        first = curves[0]
-        under = estimate_background(first.counts * first.divisor, axis) / first.divisor
-        curves.append(
-            replace(first, name=f"Background of {first.name}", counts=under, color=color, dashed=True)
-        )
+        curves.append(_background_of(curves[0], axis, color))
     if fit is not None:
         for name, counts in (("Fit", fit.model), ("Continuum of the fit", fit.continuum)):
             drawn = curve(name, counts, whole, FIT_COLOR, dashed=name != "Fit", expected=True)
             curves.append(replace(drawn, energy=fit.energy))
-    if smooth:
-        from scipy.ndimage import gaussian_filter1d
+    return _told_apart(_smoothed(curves, axis) if smooth else curves)
 
-        from napari_xrf.maps.spectra.background import typical_fwhm
 
-        width = 0.25 * float(typical_fwhm(_MIDDLE_KEV)) / axis.width
-        curves = [
-            each if each.expected else replace(each, drawn=gaussian_filter1d(each.counts, width))
-            for each in curves
-        ]
-    # The plot tells curves apart by name, and eyes those of nearly one colour by their lines.
+def _most_frequent(classes: ClassSums) -> list[LabelClass]:
+    sizes = np.bincount(classes.label_map.labels.ravel())
+    often = sorted(classes.sums, key=lambda label: -sizes[label])[:_MOST_CLASSES]
+    entries = {entry.label: entry for entry in classes.label_map.classes}
+    return [entries[label] for label in often]
+
+
+def _background_of(first: Curve, axis: EnergyAxis, color: str) -> Curve:
+    from napari_xrf.maps.spectra.background import estimate_background
+
+    under = estimate_background(first.counts * first.divisor, axis) / first.divisor
+    return replace(first, name=f"Background of {first.name}", counts=under, color=color, dashed=True)
+
+
+def _smoothed(curves: Sequence[Curve], axis: EnergyAxis) -> list[Curve]:
+    from scipy.ndimage import gaussian_filter1d
+
+    from napari_xrf.maps.spectra.background import typical_fwhm
+
+    width = 0.25 * float(typical_fwhm(_MIDDLE_KEV)) / axis.width
+    return [
+        each if each.expected else replace(each, drawn=gaussian_filter1d(each.counts, width))
+        for each in curves
+    ]
+
+
+def _told_apart(curves: Sequence[Curve]) -> list[Curve]:
+    """Return curves that a plot tells apart by name, and eyes, of nearly one colour, by their lines."""
     names = single_names(curve.name for curve in curves)
     twins = [any(_look_alike(curve, other) for other in curves[:at]) for at, curve in enumerate(curves)]
     named = zip(curves, names, twins, strict=True)
