@@ -30,6 +30,7 @@ from napari_xrf.synthesis.sampling import count_dtype, draw_poisson, draw_seed
 
 TOTALS = ("fixed", "poisson", "luminosity")
 WEIGHTINGS = ("fixed", "learned")
+_NAME = "synthetic painting"  # of the map, its truth and its line counts
 
 Weighting = Callable[[NDArray[np.float64], PigmentSpectra, np.random.Generator], NDArray[np.float64]]
 """From colours (K, 3), sRGB from 0 to 255, to the weights (K, P) of the pigments' spectra in each."""
@@ -123,7 +124,6 @@ def synthesize_painting(
     distortions: Distortions | None = None,
     fwhm: FwhmOfEnergy | None = None,
     excitation: Excitation | None = None,
-    name: str = "synthetic painting",
     memory_budget: int | None = None,
     progress: Progress = ignore_progress,
 ) -> SyntheticPainting:
@@ -180,7 +180,7 @@ def synthesize_painting(
     cube = SpectralCube(
         drawn.load_within(budget, progress),
         pigments.energy,
-        name=name,
+        name=_NAME,
         pixel_size=chosen.pixel_size,
         excitation=excitation or Excitation(),
         images=(photograph,),
@@ -195,11 +195,11 @@ def synthesize_painting(
         "silhouette": clusters.silhouette,
         "distortions": None if distortions is None else asdict(distortions),
     }
-    truth, lines = _label(colored, name), _line_counts(colored, name)
+    truth, lines = _label(colored), _line_counts(colored)
     beside = {}
     if chosen.with_expected:
         counts = undrawn.load_within(budget, progress)
-        beside["expected"] = replace(cube, counts=counts, name=f"{name} (expected)")
+        beside["expected"] = replace(cube, counts=counts, name=f"{_NAME} (expected)")
     return SyntheticPainting(cube, truth, weights, pigments.names, clusters, lines, described, beside)
 
 
@@ -267,7 +267,7 @@ def _mean_totals(clusters: ColorClusters, chosen: PaintingParameters) -> NDArray
     return chosen.counts_per_pixel * brightness / brightness[clusters.labels].mean()
 
 
-def _line_counts(colored: _Colored, name: str) -> ElementMaps | None:
+def _line_counts(colored: _Colored) -> ElementMaps | None:
     clusters, weights, pigments, chosen = colored
     names = tuple(sorted({family for families in pigments.families for family in families}))
     if not names:
@@ -276,10 +276,10 @@ def _line_counts(colored: _Colored, name: str) -> ElementMaps | None:
     shares = table / pigments.spectra.sum(axis=1, keepdims=True)
     counts = (weights @ shares) * _mean_totals(clusters, chosen)[:, np.newaxis]
     maps = np.ascontiguousarray(np.moveaxis(counts.astype(np.float32)[clusters.labels], 2, 0))
-    return ElementMaps(names, maps, np.zeros_like(maps), "truth", chosen.pixel_size, name)
+    return ElementMaps(names, maps, np.zeros_like(maps), "truth", chosen.pixel_size, _NAME)
 
 
-def _label(colored: _Colored, name: str) -> LabelMap:
+def _label(colored: _Colored) -> LabelMap:
     clusters, weights, pigments, chosen = colored
     classes = []
     for index, (color, shares) in enumerate(zip(clusters.colors, weights, strict=True)):
@@ -288,4 +288,4 @@ def _label(colored: _Colored, name: str) -> LabelMap:
         title = f"colour {index + 1}: {' + '.join(main)}" + (" + …" if (shares > 0).sum() > 3 else "")
         classes.append(LabelClass(index + 1, title, color=f"#{red:02x}{green:02x}{blue:02x}"))
     labels = (clusters.labels + 1).astype(np.uint16)
-    return LabelMap(labels, tuple(classes), pixel_size=chosen.pixel_size, source=name)
+    return LabelMap(labels, tuple(classes), pixel_size=chosen.pixel_size, source=_NAME)
