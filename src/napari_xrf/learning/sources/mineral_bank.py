@@ -184,12 +184,9 @@ def _bank(
 
 
 def _materials(minerals: Sequence[Mineral]) -> tuple[list[Material], NDArray[np.intp]]:
-    materials, owner = [], []
-    for index, mineral in enumerate(minerals):
-        own = mineral.compositions(_MOST_COMPOSITIONS)
-        materials += own
-        owner += [index] * len(own)
-    return materials, np.array(owner, dtype=np.intp)
+    every = [mineral.compositions(_MOST_COMPOSITIONS) for mineral in minerals]
+    owner = [index for index, own in enumerate(every) for _ in own]
+    return [material for own in every for material in own], np.array(owner, dtype=np.intp)
 
 
 def _templates(

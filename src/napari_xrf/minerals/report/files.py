@@ -9,9 +9,8 @@ from napari_xrf.io.atomic_write import made_folder
 from napari_xrf.io.own.element_map_files import write_element_maps
 from napari_xrf.io.own.tables import write_rows
 from napari_xrf.maps.identification.judgement import FoundElement
-from napari_xrf.maps.quantification.check import check_quantities
 from napari_xrf.maps.quantification.net_counts import region_of
-from napari_xrf.maps.quantification.report import QuantityReport
+from napari_xrf.maps.quantification.report import QuantityReport, check_quantities
 from napari_xrf.minerals.labels.files import write_label_files
 from napari_xrf.minerals.method_choice import write_method_choice
 from napari_xrf.minerals.phases.files import write_phase_files
