@@ -33,6 +33,20 @@ def test_a_map_is_chosen_and_its_energy_given(two_maps, tmp_path, capsys):
     assert answer(capsys, "info", two_maps, "--energy", axis)["energy"]["offset_keV"] == 0.5
 
 
+@pytest.mark.parametrize(
+    ("row", "encoding"),
+    [("{at:.2f}", "utf-8-sig"), ("{at:.2f}", "utf-16"), ("{at:.2f},7", "utf-8"), ("{comma};7", "utf-8"),
+     ("{comma}", "cp1252")],
+)  # fmt: skip
+def test_a_file_of_energies_as_other_programs_write_it(tmp_path, row, encoding):
+    path = tmp_path / "energies.csv"
+    energies = 0.5 + 0.02 * np.arange(40)
+    lines = [row.format(at=at, comma=f"{at:.2f}".replace(".", ",")) for at in energies]
+    path.write_text("\n".join(lines), encoding=encoding)
+    options = map_file_options().parse_args(["map.h5", "--energy", str(path)])
+    np.testing.assert_allclose(options.energy, energies)
+
+
 def test_options_that_make_no_sense(two_maps, capsys):
     code, _, err = run(capsys, "info", two_maps, "--map", 7)
     assert code != 0

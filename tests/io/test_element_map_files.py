@@ -127,6 +127,14 @@ def test_savu_result_is_read():
     np.testing.assert_array_equal(maps["Fe K"], stored)
 
 
+def test_a_table_with_the_byte_order_mark_of_a_spreadsheet(tmp_path, maps):
+    path = tmp_path / "maps.csv"
+    io.write(path, maps)
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert io.is_element_map_file(path)
+    np.testing.assert_array_equal(io.read_element_maps(path).counts, maps.counts)
+
+
 def test_a_cut_table_says_so(tmp_path, maps):
     path = tmp_path / "maps.csv"
     io.write(path, maps)

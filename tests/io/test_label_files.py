@@ -138,6 +138,14 @@ def test_a_cut_file_gives_one_clear_error(tmp_path, rock, suffix, share):
     io.recognizes(path)  # must not raise
 
 
+def test_a_table_with_the_byte_order_mark_of_a_spreadsheet(tmp_path, rock):
+    path = tmp_path / "labels.csv"
+    io.write(path, rock)
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert io.is_label_file(path)
+    np.testing.assert_array_equal(io.read_labels(path).labels, rock.labels)
+
+
 def test_changed_tables_are_refused(tmp_path, rock):
     path = tmp_path / "labels.csv"
     io.write(path, rock)

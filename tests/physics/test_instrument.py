@@ -83,7 +83,7 @@ def test_impossible_optics_are_refused(energies, values):
 
 def test_users_file_is_read(tmp_path):
     path = tmp_path / "bench.toml"
-    path.write_text(MINIMAL)
+    path.write_text(MINIMAL, encoding="utf-8-sig")  # with the mark that some editors write
     instrument = load_instrument(path)
     assert instrument.name == "bench"
     assert isinstance(instrument.source, TubeSource)

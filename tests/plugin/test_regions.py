@@ -187,6 +187,7 @@ def test_curves_of_one_colour_are_told_apart_by_their_lines():
 def test_elements_are_read_from_text():
     assert parse_elements("fe, Ca; pb l, K") == ("Fe", "Ca", "Pb L", "K")
     assert parse_elements("Fe Ca Fe") == ("Fe", "Ca")
+    assert parse_elements("FeK, Fe-Ka; Pb Lα, CL, pb la") == ("Fe K", "Pb L", "Cl", "Pb", "La")
     assert parse_elements(" ,; ") == ()
     with pytest.raises(InvalidInput, match="no element"):
         parse_elements("Fe, Xx")

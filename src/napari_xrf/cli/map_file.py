@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -170,9 +171,14 @@ def _energy(text: str) -> list[float]:
             return [config.offset_kev, config.width_kev]
         if not is_file(text):
             return list(parse_axis(text))
-        lines = content_of(text).decode().replace(",", " ").splitlines()
-        words = [line.split() for line in lines if line.strip()]
-        return [float(each[0]) for each in words if each[0][0] in "+-.0123456789"]
+        from napari_xrf.io.spectra.single import decoded
+
+        lines = [line.strip() for line in decoded(content_of(text)).splitlines()]
+        rows = [line for line in lines if line and line[0] in "+-.0123456789"]
+        # Energies rise: where what stands before commas repeats, these are decimal ones.
+        decimal = len({row.partition(",")[0] for row in rows}) < len(rows)
+        cells = [re.split(r"[;\s]+" if decimal else r"[,;\s]+", row)[0] for row in rows]
+        return [float(cell.replace(",", ".")) for cell in cells]
     except FileError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     except (ValueError, InvalidInput):

@@ -18,6 +18,7 @@ from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.errors import InvalidInput
 
 SHELLS = ("K", "L", "M")
+_MAIN_LINE = re.compile(r"([A-Z][a-z]?)[_-]?([KLM])(?:[_-]?(?:alpha|[aα])1?)?")  # FeK, Fe-Ka, Fe_Kα1
 HEAVIEST = 94  # Pu: the last element with complete tables in xraylib
 
 _TRANSITION = re.compile(r"^(K|L[1-3]|M[1-5])([L-P]\d+)_LINE$")
@@ -71,19 +72,31 @@ def atomic_number(element: str) -> int:
 def parse_elements(text: str) -> tuple[str, ...]:
     """Return the elements and line families of a text such as ``"Fe, ca; pb l"``, each once.
 
-    Commas, semicolons and, between elements, spaces separate them; capital letters do not matter. Raises
-    InvalidInput when a word is neither.
+    Commas, semicolons and, between elements, spaces separate them; capital letters do not matter. A family
+    may be named by its main line too, ``"Fe Kα"``, ``"FeKa"``. Raises InvalidInput when a word is neither.
     """
     names = []
     for part in re.split(r"[,;]", text):
         words = part.split()
         if len(words) == 2 and words[1].upper() in SHELLS:
-            names.append(family_name(words.pop(0).capitalize(), words.pop(0).upper()))
-            split_family(names[-1])
+            words = [f"{words[0].capitalize()}-{words[1].upper()}"]
+        elif len(words) == 2 and not _is_element(words[1]):
+            words = ["-".join(words)]
         for word in words:
-            atomic_number(word.capitalize())
-            names.append(word.capitalize())
+            line = None if _is_element(word) else _MAIN_LINE.fullmatch(word)
+            if line is None and not _is_element(word):
+                hint = "Write symbols such as Fe, or line families such as Pb L"
+                raise InvalidInput(f"there is no element {word.replace('-', ' ')!r}", hint)
+            names.append(family_name(line[1], line[2]) if line else word.capitalize())
+            atomic_number(names[-1].split()[0])
     return tuple(dict.fromkeys(names))
+
+
+def _is_element(word: str) -> bool:
+    try:
+        return xraylib.SymbolToAtomicNumber(word.capitalize()) > 0
+    except ValueError:
+        return False
 
 
 def family_name(element: str, shell: str) -> str:

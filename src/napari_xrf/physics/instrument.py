@@ -145,7 +145,7 @@ def _preset(name: str) -> Instrument:
 
 def _read(path: Path) -> Instrument:
     try:
-        content = tomllib.loads(content_of(path).decode())
+        content = tomllib.loads(content_of(path).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileError(path, f"is no TOML file ({error})") from error
     try:

@@ -223,7 +223,7 @@ def _write_csv(path: Path, maps: ElementMaps) -> None:
 
 
 def _is_table(path: Path) -> bool:
-    with path.open(encoding="utf-8", errors="replace") as handle:
+    with path.open(encoding="utf-8-sig", errors="replace") as handle:
         return handle.readline(200).split(",")[:4] == _CSV_START
 
 
@@ -238,7 +238,7 @@ def _read_text(path: Path) -> ElementMaps:
 
 
 def _read_csv(path: Path) -> ElementMaps:
-    with path.open(encoding="utf-8", errors="replace", newline="") as handle:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as handle:
         rows = list(csv.reader(handle))
     rows[:1] = [[original(cell) for cell in row] for row in rows[:1]]
     if len(rows) < 2:

@@ -80,7 +80,7 @@ def is_label_file(path: str | Path) -> bool:
     if suffix in (".tif", ".tiff"):
         return "classes" in _tiff_mark(target)
     if suffix == ".csv":
-        with target.open(encoding="utf-8", errors="replace") as handle:
+        with target.open(encoding="utf-8-sig", errors="replace") as handle:
             return handle.readline(200).startswith(f"# {MARK} {_KIND}")
     with hdf5_file.opened(target) as file:
         return marked_group(file, _KIND) is not None
@@ -217,7 +217,7 @@ def _write_csv(path: Path, labels: LabelMap) -> None:
 
 
 def _read_csv(path: Path) -> LabelMap:
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
     first, _, rest = text.partition("\n")
     comment, _, body = rest.partition("\n")
     if not first.startswith(f"# {MARK} {_KIND}"):
