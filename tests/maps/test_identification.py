@@ -12,8 +12,12 @@ from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
 from napari_xrf.maps.identification.explanation import explain
 from napari_xrf.maps.identification.judgement import Evidence, judge, probability_of
+from napari_xrf.maps.identification.reflections import expected_reflections
+from napari_xrf.maps.spectra.candidates import candidates
 from napari_xrf.maps.spectra.families import family_columns
 from napari_xrf.maps.spectra.scatter import scatter_columns
+from napari_xrf.maps.spectra.spectrum_fit import SpectrumFit
+from napari_xrf.maps.spectra.spectrum_model import Stray
 from napari_xrf.physics.crystal import reflections
 from napari_xrf.physics.detector.detector import respond
 from napari_xrf.physics.instrument import load_instrument
@@ -153,14 +157,18 @@ def test_scatter_alone_is_no_element_and_no_reason_for_doubt(name):
 
 
 def test_a_probability_follows_its_evidence():
-    seen = Evidence("Fe", 60.0, -1.0, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False, company=2)
+    seen = Evidence("Fe", 60.0, 60.0, -1.0, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False, company=2)
     likely = probability_of(seen)
     assert 0.5 < likely < 1
-    assert probability_of(replace(seen, odds=600.0)) > likely
+    assert probability_of(replace(seen, odds=600.0, presence=600.0)) > likely
+    # What has a rival of the same line is surely something, and this by the odds against the rival.
+    assert probability_of(replace(seen, odds=5.0)) == likely > probability_of(replace(seen, presence=5.0))
+    assert probability_of(replace(seen, odds=3.0, part=0.1)) == 1 / (1 + np.exp(-3.0))
     assert probability_of(replace(seen, part=0.001)) < likely
     assert probability_of(replace(seen, prior=-7.0)) < likely
     assert probability_of(replace(seen, siblings=None)) < likely
-    assert probability_of(replace(seen, company=4)) > likely  # a rock holds traces, a sheet of metal seldom
+    unsure = replace(seen, siblings=2.0)  # a rock holds traces, a sheet of metal seldom
+    assert probability_of(replace(unsure, company=4)) > probability_of(unsure)
     faint = {"contrast": 0.01, "siblings": 2.0}
     unsound = ({"hidden": True}, {"anode": True}, {"significance": 2.0}, faint, {"odds": 2.0})
     assert [probability_of(replace(seen, **one)) for one in unsound] == [0.0] * 5
@@ -171,6 +179,12 @@ def test_a_probability_follows_its_evidence():
     assert probability_of(replace(seen, odds=39.0, disagree=True, siblings=1.0)) == 0
     alone = replace(seen, siblings=None, reflections=0.0)  # a reflection is likelier to lie there
     assert probability_of(alone) == 0
+    trace = replace(seen, part=0.001, company=0)
+    assert probability_of(trace) > 0.9  # a reflection brings no second line
+    assert (
+        probability_of(replace(trace, reflections=0.0)) == probability_of(replace(trace, siblings=2.0)) == 0
+    )
+    assert probability_of(replace(trace, siblings=None, reflections=-np.inf)) > 0.5  # of electrons, none does
 
 
 def test_more_counts_of_a_pure_metal_bring_no_other_element():
@@ -229,14 +243,14 @@ def test_iron_with_reflections_holds_iron_alone():
     assert found <= {"Fe", "Mn", "Cr", "Cu", "Si"}
 
 
-@pytest.mark.parametrize("metal", ["Al", "Mg"])
-def test_reflections_of_a_metal_are_no_elements(metal):
+def reflecting(metal, shares):
+    """Return a tube's spectrum of a metal, and of others, that its lattice reflects towards 157°."""
     axis, detector = EnergyAxis(-0.955, 0.01, 2400), load_instrument("m4-tornado").detector
     generator, energies = np.random.default_rng(0), np.maximum(axis.energies, 0.01)
-    counts = 6e5 * family_columns((f"{metal} K",), detector, axis, 30.0)[0]
+    counts = np.array(list(shares.values())) @ family_columns(tuple(shares), detector, axis, 30.0)
     counts += np.where(axis.energies > 0.9, 15 * np.exp(-(((energies - 14) / 7) ** 2)) + 5, 0)
     transfers, _ = reflections(metal)
-    # Towards a detector at 157°, of grains of any size and direction.
+    # Of grains of any size and direction.
     for kev in HC_KEV_ANGSTROM * transfers / np.sin(np.radians(157.0 / 2)):
         if 1.5 < kev < 10:
             sigma = 1.05 * float(detector.sigma(kev))
@@ -246,9 +260,36 @@ def test_reflections_of_a_metal_are_no_elements(metal):
     for name, column in scatter_columns("tube", 30.0, "Rh", 150.0, detector, axis).items():
         counts += tube.get(name, 0) * column
     excitation = Excitation(kind="tube", energy_kev=30.0, anode="Rh")
-    known = calibrate_map(SpectralCube(generator.poisson(counts)[None, None], axis, excitation=excitation))
+    return SpectralCube(generator.poisson(counts)[None, None], axis, excitation=excitation)
+
+
+@pytest.mark.parametrize("metal", ["Al", "Mg"])
+def test_reflections_of_a_metal_are_no_elements(metal):
+    known = calibrate_map(reflecting(metal, {f"{metal} K": 6e5}))
     assert not known.doubt
     assert {one.element for one in known.elements} == {metal}
+
+
+def test_the_iron_of_a_rock_reflects_nothing():
+    """Potassium, beside calcium, was lost for a reflection of metallic iron."""
+    rock = {"Al K": 3e4, "Si K": 1e5, "K K": 8e4, "Ca K": 1e5, "Ti K": 8e4, "Mn K": 5e4}
+    known = calibrate_map(reflecting("Fe", {"Fe K": 1e6}))
+    for others, part in (({}, 0), (rock, 1)):
+        spectrum = reflecting("Fe", {"Fe K": 1e6, **others}).sum_spectrum()
+        explained = explain(spectrum, known.setting, certain=("Fe",), thorough=False)
+        assert explained.spectrum.rocks_part(explained.best) == part
+        assert bool(expected_reflections(explained.spectrum, explained.best)) == (not part)
+
+
+def test_a_wide_reflection_of_a_rock_is_an_element_whose_line_it_covers():
+    simulated = simulate_map(
+        (1, 1), 1e4, np.random.default_rng(0), families=("Si K", "Ca K", "Fe K"),
+        shares=np.array([3.0, 6, 8]), axis=AXIS, patchy=False,
+    )  # fmt: skip
+    setting = calibrate_map(simulated.cube).setting
+    places = tuple(Stray(8.046 + 0.8 * float(setting.detector.fwhm(8.046)), width) for width in (1.3, 2.0))
+    narrow, wide = SpectrumFit(np.ones(AXIS.size), setting, candidates(setting), places).stray_cost
+    assert narrow == 0 < wide
 
 
 def test_a_reflection_at_a_second_line_is_no_gold():
@@ -342,7 +383,7 @@ def test_an_element_is_told_by_a_family_that_its_maps_show():
     known = calibrate_map(cube)
     explained = explain(known.sum_spectrum, known.setting, certain=("Y",), thorough=False)
     spectrum, best = explained.spectrum, explained.best
-    seen = Evidence("", 60.0, -3.5, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False, company=4)
+    seen = Evidence("", 60.0, 60.0, -3.5, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False, company=4)
     position = next(k for k, one in enumerate(spectrum.pool) if one.element == "Y")
     soft, hard = (int(np.flatnonzero(best.index == k)[0]) for k in spectrum.own[position])
     assert [spectrum.names[best.index[k]] for k in (soft, hard)] == ["Y L", "Y K"]

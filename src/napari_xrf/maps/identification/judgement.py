@@ -18,6 +18,7 @@ _LEAST_LOG_ODDS = 3.0  # from which an element is reported
 _SCALE = (3.64, 0.53, 2.88, 0.44, 0.66, 3.37, 1.55, -2.43)
 _ODDS_RANGE, _PART_RANGE, _CONTRAST_RANGE = (1.0, 700.0), (1e-4, 0.1), (0.3, 3.0)
 _SURE_LOG_ODDS, _MUCH_COMPANY = 40.0, 4
+_UNREFLECTED = 0.75  # of much company: where electrons excite, no crystal reflects a source's continuum
 _SMALL_PART = 0.02  # of all counts: such a peak may be a reflection, or of an anode that nobody stated
 _SIGNIFICANT = 3.0  # standard errors
 _NOTICEABLE = 0.08  # of all else at the top of an element's peak
@@ -41,6 +42,7 @@ _LEFT_IN_MAPS = 0.1  # of an element's counts, in a fit without deviations
 _DOUBTFUL = 40.0  # log-odds up to which lines in the wrong ratio count
 _WRONG_RATIO = 8.0  # log-odds that they cost
 _SEEN_SIBLINGS, _SURE_SIBLINGS = 4.0, 8.0  # standard errors at which other lines count as seen; beyond doubt
+_OVER_SIBLING = 20.0  # times a line's height, from which what lies over it hides it
 # Reflections: those not told apart, the range they lie in, and how near to a line one passes for it.
 _STRAYS_UNSEEN, _STRAY_RANGE_KEV, _SAME_PLACE_KEV = 0.5, 10.0, 0.04
 _REFLECTED_FWHM = 0.3  # how near to a line a metal's reflection lies that may be taken for it
@@ -56,6 +58,7 @@ class Evidence:
 
     element: str  # symbol
     odds: float  # log-odds against the best content without it, and no more than its first family may give
+    presence: float  # the same against contents that hold no other element in its place
     prior: float  # log-odds before looking
     part: float  # its part of all counts
     # Standard errors by which lines beside its main peak are seen; None where there are none
@@ -73,7 +76,16 @@ class Evidence:
     @property
     def tested_odds(self) -> float:
         """The odds, less what lines in the wrong ratio cost where they are not overwhelming."""
-        return self.odds - _WRONG_RATIO * (self.disagree and self.odds < _DOUBTFUL)
+        return self.odds - self._wrong
+
+    @property
+    def tested_presence(self) -> float:
+        """The odds that something is there, less the same: which element it is, is another question."""
+        return self.presence - self._wrong
+
+    @property
+    def _wrong(self) -> float:
+        return _WRONG_RATIO * (self.disagree and self.odds < _DOUBTFUL)
 
     @property
     def lines_missing(self) -> bool:
@@ -123,7 +135,8 @@ def weigh(
     for position, seen in weighed.items():
         in_company = replace(seen, company=len(sure - {position}))
         cap = _cap(spectrum, best, position, in_company)
-        weighed[position] = replace(in_company, odds=min(uncapped[position], cap))
+        odds, presence = (min(one, cap) for one in uncapped[position])
+        weighed[position] = replace(in_company, odds=odds, presence=presence)
     return weighed
 
 
@@ -131,7 +144,7 @@ def judge(spectrum: SpectrumFit, best: Explained, weighed: dict[int, Evidence]) 
     """Return the elements of the best content that are reported, by :func:`weigh`'s evidence."""
     likely = {position: probability_of(seen) for position, seen in weighed.items()}
     named = [position for position, probability in likely.items() if probability > 0]
-    left = _left_in_maps(spectrum, best, frozenset(named))
+    left = _left_in_maps(spectrum, best)
     found = []
     for position in named:
         one = spectrum.pool[position]
@@ -160,7 +173,7 @@ def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
     if not may_be_reported(seen):
         return 0.0
     likely = math.fsum(factor * term for factor, term in zip(scale, terms_of(seen), strict=True))
-    probability = 1 / (1 + math.exp(-likely))
+    probability = min(1 / (1 + math.exp(-likely)), 1 / (1 + math.exp(-seen.tested_odds)))
     if seen.part < _SMALL_PART and not seen.seen_beside:
         probability = min(probability, 1 / (1 + math.exp(seen.reflections - seen.prior)))
     if seen.anode and seen.part < _SCATTERED_PART:
@@ -184,13 +197,15 @@ def terms_of(seen: Evidence) -> tuple[float, ...]:
     odds, part, contrast = (
         min(max(value, least), most)
         for value, (least, most) in (
-            (seen.tested_odds, _ODDS_RANGE),
+            (seen.tested_presence, _ODDS_RANGE),
             (seen.part, _PART_RANGE),
             (seen.contrast, _CONTRAST_RANGE),
         )
     )
     company = min(seen.company, _MUCH_COMPANY) / _MUCH_COMPANY
     beside = min(max(seen.siblings or 0.0, 0.0) / _SURE_SIBLINGS, 1.0)
+    if seen.reflections < 0:  # by chance at most: a reflection brings no second line
+        company = max(company, beside, _UNREFLECTED * (seen.reflections == -math.inf))
     small = math.log10(part)
     # A part of all counts tells less in a rock.
     in_rock = company * (small + 2)
@@ -199,19 +214,26 @@ def terms_of(seen: Evidence) -> tuple[float, ...]:
 
 def _odds(
     best: Explained, position: int, moves: list[tuple[float, Content]], tried: dict[Content, Explained]
-) -> float:
-    """Return the log-odds of an element against the likeliest content without it."""
-    against = [gain for gain, content in moves if position not in content.elements and content not in tried]
+) -> tuple[float, float]:
+    """Return the log-odds of an element against the likeliest content without it.
+
+    Second against those that hold no other element in its place.
+    """
+    against = [(gain, content) for gain, content in moves if content not in tried]
     against += [
-        other.score(best.misfit) - best.score(best.misfit)
-        for content, other in tried.items()
-        if position not in content.elements
+        (other.score(best.misfit) - best.score(best.misfit), content) for content, other in tried.items()
     ]
-    return -max(against, default=-700.0)
+    without = [(gain, content.elements) for gain, content in against if position not in content.elements]
+    nothing = (gain for gain, elements in without if elements <= best.content.elements)
+    return -max((gain for gain, _ in without), default=-700.0), -max(nothing, default=-700.0)
 
 
 def _evidence(
-    spectrum: SpectrumFit, best: Explained, position: int, own: NDArray[np.intp], odds: float
+    spectrum: SpectrumFit,
+    best: Explained,
+    position: int,
+    own: NDArray[np.intp],
+    odds: tuple[float, float],
 ) -> Evidence:
     one, temper = spectrum.pool[position], best.misfit
     siblings = _siblings(spectrum, best, own, temper)
@@ -223,7 +245,7 @@ def _evidence(
     error = float(best.fit.errors[own[0]]) * math.sqrt(temper)
     seen = Evidence(
         one.element,
-        odds,
+        *odds,
         one.log_odds,
         counts / max(float(spectrum.counts.sum()), 1.0),
         None if siblings is None else siblings[0] / siblings[1],
@@ -234,7 +256,8 @@ def _evidence(
         float(best.fit.amplitudes[own[0]]) / max(error, 1e-300),
         _may_be_anode(spectrum, one),
     )
-    return replace(seen, odds=min(odds, _cap(spectrum, best, position, seen)))
+    cap = _cap(spectrum, best, position, seen)
+    return replace(seen, odds=min(seen.odds, cap), presence=min(seen.presence, cap))
 
 
 def _is_reflected(spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp]) -> bool:
@@ -244,9 +267,9 @@ def _is_reflected(spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp])
     return any(one.expected and abs(one.kev - top) < near for one in spectrum.strays)
 
 
-def _left_in_maps(spectrum: SpectrumFit, best: Explained, elements: frozenset[int]) -> frozenset[str]:
-    """Return the families that a fit of these elements without deviations, as that of pixels, shows too."""
-    plain = spectrum.plain_amplitudes(Content(elements, best.content.strays))
+def _left_in_maps(spectrum: SpectrumFit, best: Explained) -> frozenset[str]:
+    """Return the families that a fit without deviations, as that of pixels, shows too."""
+    plain = spectrum.plain_amplitudes(best.content)
     fitted = dict(zip(best.index.tolist(), best.fit.amplitudes.tolist(), strict=True))
     return frozenset(
         str(spectrum.names[k]) for k, amplitude in plain.items() if amplitude > _LEFT_IN_MAPS * fitted[k] > 0
@@ -350,12 +373,19 @@ def _is_soft_line(spectrum: SpectrumFit, best: Explained, position: int) -> bool
 def _siblings(
     spectrum: SpectrumFit, best: Explained, own: NDArray[np.intp], temper: float
 ) -> tuple[float, float] | None:
-    """Return what part of their counts lines beside the main peak hold, and its error; None without lines."""
+    """Return what part of their counts lines beside the main peak hold, and its error; None without lines.
+
+    Those under a much stronger line tell nothing: Mn Kβ below a hundred times as much iron.
+    """
     column = spectrum.columns[best.index[own[0]]]
     top = int(column.argmax())
     reach = 1.4 * float(spectrum.setting.detector.fwhm(spectrum.energies[top]))
-    others = np.where(np.abs(spectrum.energies - spectrum.energies[top]) < reach, 0.0, column)
     amplitude = float(best.fit.amplitudes[own[0]])
+    strangers = spectrum.lines[best.index]
+    strangers[own] = False
+    over = best.fit.amplitudes[strangers] @ spectrum.columns[best.index[strangers]]
+    clear = np.abs(spectrum.energies - spectrum.energies[top]) >= reach
+    others = np.where(clear & (over < _OVER_SIBLING * amplitude * column), column, 0.0)
     if others.max() < 0.02 * column.max() or amplitude <= 0:
         return None
     active = best.problem.project(best.index[best.fit.amplitudes > 0])

@@ -66,8 +66,8 @@ def _of_tube(ladder: Array, spectrum: SpectrumFit) -> NDArray[np.bool_]:
 
 
 def _metal(spectrum: SpectrumFit, best: Explained) -> str | None:
-    """Return the metal of a known lattice that holds most counts of all elements."""
-    if not spectrum.strays:
+    """Return the metal of a known lattice that holds most counts of all elements, if no rock holds it."""
+    if not spectrum.strays or spectrum.rocks_part(best) == 1:
         return None
     held = {spectrum.pool[one].element: _counts(spectrum, best, one) for one in best.content.elements}
     most = max(held, key=lambda element: held[element], default=None)

@@ -169,11 +169,15 @@ class SpectrumFit:
 
     def expect_traces(self, seen: Explained) -> None:
         """Take stray peaks at lines of usual elements for these, where many elements of rocks are strong."""
+        self.richness = self.rocks_part(seen)
+
+    def rocks_part(self, seen: Explained) -> float:
+        """Return how many elements of rocks are strong in a fit: 0 for two, 1 for five and more."""
         common = [one for one in seen.content.elements if self.pool[one].element in COMMON_ELEMENTS]
         own = np.isin(seen.index, [int(self.own[one][0]) for one in common])
         errors = _STRONG * seen.fit.errors[own] * np.sqrt(seen.misfit)
         strong = (seen.fit.amplitudes[own] > np.maximum(errors, _STRONG_PART * self.counts.sum())).sum()
-        self.richness = min(max(strong - _FEW_STRONG, 0) / _MORE_STRONG, 1.0)
+        return min(max(int(strong) - _FEW_STRONG, 0) / _MORE_STRONG, 1.0)
 
     def _stray_cost(self) -> Array:
         """Return what stray peaks cost that lie where a usual element has its main line, (S,)."""
@@ -182,7 +186,7 @@ class SpectrumFit:
             return np.zeros(len(self.strays))
         tops = self.setting.energy.energies[np.array(usual).argmax(axis=1)]
         at = np.array([one.kev for one in self.strays])
-        reach = 0.5 * np.asarray(self.setting.detector.fwhm(at))
+        reach = 0.5 * np.asarray(self.setting.detector.fwhm(at)) * [one.widths for one in self.strays]
         near = np.abs(at[:, None] - tops).min(axis=1) < reach
         narrow = np.array([one.widths < _WIDE and not one.expected for one in self.strays])
         return ELEMENT_FIRST * near * narrow
