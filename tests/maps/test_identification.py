@@ -11,7 +11,7 @@ from napari_xrf.core.errors import Cancelled
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
 from napari_xrf.maps.identification.explanation import explain
-from napari_xrf.maps.identification.judgement import Evidence, judge, probability_of
+from napari_xrf.maps.identification.judgement import Evidence, judge, probability_of, weigh
 from napari_xrf.maps.identification.reflections import expected_reflections
 from napari_xrf.maps.spectra.candidates import candidates
 from napari_xrf.maps.spectra.families import family_columns
@@ -75,6 +75,25 @@ def test_a_small_peak_of_a_rock_is_an_element_rather_than_a_reflection():
     assert {one.element for one in find_elements(simulated.cube)} == {
         family.split()[0] for family in families
     }
+
+
+def test_a_second_line_under_a_far_stronger_one_tells_nothing():
+    families = ("Si K", "Ca K", "Mn K", "Fe K")
+    spectra = {
+        iron: simulate_map(
+            (1, 1), 1e6, np.random.default_rng(1), families=families,
+            shares=np.array([10.0, 8.0, 0.6, iron]), axis=AXIS, patchy=False,
+        ).cube
+        for iron in (0.0, 200.0)
+    }  # fmt: skip
+    setting = calibrate_map(spectra[0.0]).setting
+    beside = {}
+    for iron, cube in spectra.items():
+        told = explain(cube.sum_spectrum(), setting, certain=("Si", "Ca", "Mn", "Fe"), thorough=False)
+        seen = weigh(told.spectrum, told.best, [], {})
+        beside[iron] = next(one.siblings for one in seen.values() if one.element == "Mn")
+    assert beside[0.0] > 4
+    assert beside[200.0] is None
 
 
 def test_an_element_in_a_single_pixel_is_found():
