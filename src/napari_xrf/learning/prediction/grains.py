@@ -93,7 +93,11 @@ def named_by_grains(
     classes, kinds = classes.with_sets(sets)
     if np.unique(kinds[named]).size < 2:
         return None
-    sure = np.where(named, (of_grains[:, :-1] * sets).sum(axis=1), of_grains[:, -1]) * believed
+    # Of few names each is commoner, and strangers are not; half believed, since lists lack what is there.
+    listed = np.sqrt((names[:, :-1] > 0).any(axis=0).mean())
+    strange = of_grains[:, -1] * np.where(named, listed, 1.0)
+    chosen = np.where(named, (of_grains[:, :-1] * sets).sum(axis=1), strange)
+    sure = chosen / (of_grains[:, :-1].sum(axis=1) + strange) * believed
     kinds[~named] = len(classes.description.names)
     parts = np.eye(len(classes.description.names) + 1, dtype=np.float32)[kinds]
     mixing = Mixing.learned(binned, ends, parts, places, sure.astype(np.float32), named)
