@@ -39,6 +39,7 @@ from napari_xrf.minerals.mixing.mixtures import MOST_MISFIT, Mixing, Mixtures
 from napari_xrf.minerals.search import MineralSearch
 
 _LEAST = 1e-6  # probability of a name
+_BESIDE = 0.1  # of the probability of a grain's likeliest class, from which another is named with it
 _COHERENT = 0.3  # of what neighbours could agree in more than by chance: less is no map of grains
 
 
@@ -89,7 +90,8 @@ def named_by_grains(
     classes = AnswerClasses.of(said.description, _narrowed(of_pixels, own, answers, narrowed), level)
     of_grains = classes.of_answers(names)
     named = of_grains.argmax(axis=1) < of_grains.shape[1] - 1
-    sets = answer_sets(of_grains, level)[:, :-1] & named[:, None]
+    sets = answer_sets(of_grains, level) & (of_grains >= _BESIDE * of_grains.max(axis=1, keepdims=True))
+    sets = sets[:, :-1] & named[:, None]
     classes, kinds = classes.with_sets(sets)
     if np.unique(kinds[named]).size < 2:
         return None
