@@ -362,6 +362,9 @@ def synthesize(viewer: Any, save: Any) -> None:
     finish(widget)
     widget.run.click()
     finish(widget)
+    until(lambda: "Spectrum" in "".join(viewer.window.dock_widgets))  # the first map opens it
+    open_dock(viewer, "Spectrum").parent().destroyOnClose()
+    let_pass(1)
     viewer.reset_view()
     save()
     dock.destroyOnClose()

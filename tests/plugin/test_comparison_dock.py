@@ -35,6 +35,8 @@ def test_two_maps_are_measured_drawn_and_written(viewer, qtbot, cube, tmp_path):
     shown = {line[0]: line[1:] for line in widget.table.rows()}
     assert list(shown) == list(expected.measures)
     assert len(shown) == 9
+    last = widget.table.visualItemRect(widget.table.item(8, 0))
+    assert last.bottom() <= widget.table.viewport().height()  # all nine are seen
     assert shown["cosine"] == (f"{expected.measures['cosine']:.4f}", "0")
     assert shown["multiscale-ssim"] == ("–", "1")
     assert "no multiscale-ssim" in widget.notes.text()

@@ -47,7 +47,7 @@ class ComparisonDock(Dock):
         self.plot = SpectrumPlot()
         self.plot.plot.setMinimumHeight(_PLOT_HEIGHT)
         self.plot.readout.setMinimumHeight(0)
-        self.table = Table(_HEADS, "Of the sum spectra, and of the maps pixel by pixel", stretched=0,
+        self.table = Table(_HEADS, "Of the sum spectra, and of the maps pixel by pixel", stretched=0, rows=9,
                            empty="Compare two maps: nine measures stand here")  # fmt: skip
         self.notes = wrapped()
         self.run = button("Compare", "Measures and sum spectra", self._compare)

@@ -66,7 +66,8 @@ class DecodingDock(Dock):
         self.plot = SpectrumPlot()
         self.plot.plot.setMinimumHeight(_PLOT_HEIGHT)
         self.plot.readout.setMinimumHeight(0)
-        self.table = Table(_HEADS, _HINT, stretched=0, empty="Read the code: its elements stand here")
+        empty = "Read the code: its elements stand here"
+        self.table = Table(_HEADS, _HINT, stretched=0, empty=empty, rows=9)
         self.table.setEditTriggers(
             QAbstractItemView.EditTrigger.DoubleClicked
             | QAbstractItemView.EditTrigger.AnyKeyPressed

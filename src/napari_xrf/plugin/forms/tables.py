@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ROW_PADDING = 7  # pixels above and below a row's letters
 _CELL_PADDING = 8  # pixels left and right of a cell's letters
 _MOST_LINES = 3  # of a name
-_LEAST_HEIGHT = 160  # pixels: six rows and the heads
+_HEAD, _ROW = 34, 21  # pixels of the heads with their frame, and of a row
 _MOST_ROWS = 60
 _LEAST_PROBABILITY = 0.001  # below it nothing is listed but the first rows
 _ALWAYS = 5
@@ -27,17 +27,20 @@ class Table(QTableWidget):  # type: ignore[misc]
     """Rows of texts that cannot be edited; numbers stand to the right.
 
     ``heads``: names of the columns. ``hint``: the tooltip. ``stretched``: the column that takes the room that
-    is left, -1 for the last one. ``empty``: what stands there while there are no rows.
+    is left, -1 for the last one. ``empty``: what stands there while there are no rows. ``rows``: how many are
+    seen at least.
     """
 
-    def __init__(self, heads: Sequence[str], hint: str = "", *, stretched: int = -1, empty: str = "") -> None:
+    def __init__(
+        self, heads: Sequence[str], hint: str = "", *, stretched: int = -1, empty: str = "", rows: int = 6
+    ) -> None:
         super().__init__(0, len(heads))
         self._empty = empty
         self.verticalHeader().hide()
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setToolTip(hint)
-        self.setMinimumHeight(_LEAST_HEIGHT)
+        self.setMinimumHeight(_HEAD + rows * _ROW)
         self.verticalHeader().setMinimumSectionSize(1)
         header = self.horizontalHeader()
         header.setMinimumSectionSize(24)
