@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QPoint, QPointF, Qt, QTimer
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QThread, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMenu, QMenuBar, QScrollArea, QTableWidget, QWidget
 
@@ -92,6 +92,8 @@ def until(condition: Callable[[], Any], limit: float = 3600.0) -> None:
         if time.monotonic() > end:
             raise TimeoutError("the window did not get ready")
         QApplication.processEvents()
+        if QThread.currentThread().loopLevel() == 0:  # a loop would: what is gone is else drawn still
+            QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         time.sleep(0.004)  # what is waited for needs the processor
 
 

@@ -98,6 +98,7 @@ def test_the_changed_map_is_a_layer_a_script_and_a_recipe(make_napari_viewer, qt
     made = next(each for each in viewer.layers if "decoded" in each.name)
     assert widget.maps.layer() is layer
     assert widget.factors == {"Fe": 0.5}  # go on from there
+    qtbot.waitUntil(lambda: len(widget.plot.curves()) == 3)
     changes = {"factors": {"Fe": 0.5}, "added": {"Ca": 0.1}}
     expected = decode(load_model(weights), cube, **changes).cube.counts
     np.testing.assert_allclose(np.asarray(cube_from(made).counts), expected, rtol=1e-5)

@@ -125,14 +125,18 @@ class DecodingDock(Dock):
         if layer is not self.maps.layer() or model != self.models.model():
             return
         self._whole, self._plain = found
-        self._list()
-        self._draw(self._plain)
-        self._set_enabled()
+        self._show_code()
         told = f"The code explains {max(self._plain.explained, 0.0):.1%} of the variance of the sum spectrum"
         if self._plain.explained < _EXPLAINED:
             self.warn(f"{told}: some of its elements stand for lines that it does not know here")
         else:
             self.tell(told)
+
+    def _show_code(self) -> None:
+        self._list()
+        self._set_enabled()
+        if self._plain is not None:
+            self._draw(self._plain)
         if self.factors or self.added:
             self._see()
 
@@ -208,10 +212,7 @@ class DecodingDock(Dock):
 
     def _reset(self) -> None:
         self.factors, self.added = {}, {}
-        self._list()
-        self._set_enabled()
-        if self._plain is not None:
-            self._draw(self._plain)
+        self._show_code()
 
     # The spectrum
 
@@ -283,8 +284,7 @@ class DecodingDock(Dock):
         tell_energy(self.viewer)
         self.maps.choose(layer)  # the map that is made is one too
         self._whole, self._plain, self.factors, self.added = kept
-        self._list()
-        self._set_enabled()
+        self._show_code()
         self.tell(f"{added_layer.name} is made")
 
     def _let_go(self) -> None:
