@@ -39,7 +39,7 @@ from napari_xrf.minerals.mixing.mixtures import MOST_MISFIT, Mixing, Mixtures
 from napari_xrf.minerals.search import MineralSearch
 
 _LEAST = 1e-6  # probability of a name
-_BESIDE = 0.1  # of the probability of a grain's likeliest class, from which another is named with it
+_BESIDE = 0.2  # of how likely a grain's likeliest class is, from which another is named with it
 _COHERENT = 0.3  # of what neighbours could agree in more than by chance: less is no map of grains
 
 
@@ -86,12 +86,14 @@ def named_by_grains(
     # Of many counts a network heeds what nobody models as well: the scatter of goethite and magnetite.
     both = (answers_of(answers, slice(0, 1))[0] + _means(of_pixels, taken, len(ends))) / 2
     names = _narrowed(both, factors, answers, narrowed)
-    own = np.vstack([factors, np.ones_like(factors[:1])])[taken]  # the last of pixels in no grain
-    classes = AnswerClasses.of(said.description, _narrowed(of_pixels, own, answers, narrowed), level)
+    at = np.vstack([factors, np.ones_like(factors[:1])])[taken]  # the last of pixels in no grain
+    classes = AnswerClasses.of(said.description, _narrowed(of_pixels, at, answers, narrowed), level)
     of_grains = classes.of_answers(names)
     named = of_grains.argmax(axis=1) < of_grains.shape[1] - 1
-    sets = answer_sets(of_grains, level) & (of_grains >= _BESIDE * of_grains.max(axis=1, keepdims=True))
-    sets = sets[:, :-1] & named[:, None]
+    own = (names @ classes.membership)[:, :-1]  # how common it is elsewhere in the map excludes no class
+    first = np.eye(of_grains.shape[1], dtype=bool)[of_grains.argmax(axis=1)]
+    sets = answer_sets(of_grains, level)[:, :-1] & (own >= _BESIDE * own.max(axis=1, keepdims=True))
+    sets = (sets | first[:, :-1]) & named[:, None]
     classes, kinds = classes.with_sets(sets)
     if np.unique(kinds[named]).size < 2:
         return None
