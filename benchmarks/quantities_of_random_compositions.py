@@ -52,6 +52,7 @@ CLASSES = ((10.0, 100.0), (1.0, 10.0), (0.1, 1.0), (0.01, 0.1))
 PRESETS = {"tube": "m4-tornado", "electron": "sem-eds", "monochromatic": "synchrotron"}
 ENERGIES = {"electron": (15.0, 20.0, 25.0, 30.0), "monochromatic": (7.0, 10.0, 12.0, 15.0, 18.0, 25.0)}  # keV
 LEAST_KEV, HAS_L, MOST_LIGHT = 0.9, 27, 0.15
+RH_KA_KEV = 20.2  # of the anode of every preset
 DRY, USUAL_LIGHT = 0.33, 0.1  # part of samples without light matter, and the mean of the others'
 ANGLE_DEG, LENS, WINDOW = {"tube": 8.0, "electron": 4.0, "monochromatic": 8.0}, 0.12, 0.2
 
@@ -160,7 +161,8 @@ def measured(
     stated: dict[str, Any] | None = None,
 ) -> SpectralCube:
     """Return a spectrum of a thick sample, its excitation as the stated numbers have it."""
-    expected = np.maximum(respond(preset, stopped_light(preset, fractions)[1].sum(axis=0)), 0.0)
+    line = RH_KA_KEV if preset["source"]["kind"] == "tube" else None
+    expected = np.maximum(respond(preset, stopped_light(preset, fractions, None, line)[1].sum(axis=0)), 0.0)
     drawn = generator.poisson(expected * counts / expected.sum())[None, None].astype(np.uint32)
     said = excitation_of(stated or read_preset(PRESETS[preset["source"]["kind"]]))
     return SpectralCube(drawn, energy_axis(preset), "random", excitation=said)

@@ -30,7 +30,7 @@ from benchmarks.independent.presets import (
     sigma,
     turning_angle,
 )
-from benchmarks.independent.scattering import scatter
+from benchmarks.independent.scattering import scatter, widen_compton
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -171,12 +171,16 @@ def _seen(own: Array, everything: Array, preset: dict[str, Any]) -> bool:
 
 
 def stopped_light(
-    preset: dict[str, Any], fractions: dict[str, float], film_ug_per_cm2: float | None = None
+    preset: dict[str, Any],
+    fractions: dict[str, float],
+    film_ug_per_cm2: float | None = None,
+    line_kev: float | None = None,
 ) -> tuple[list[str], Array]:
     """Return the elements with lines, and the photons (elements + 1, E) stopped in the detector.
 
     The preset's source is a tube, electrons, or photons of one energy; ``voltage_kv`` holds that of each. The
-    sample is thick, or a film under photons, whose scatter is left out.
+    sample is thick, or a film under photons, whose scatter is left out. With the energy of the tube's main
+    line Compton peaks have the profiles of the sample's atoms, else the width of a Gaussian.
     """
     axis = energy_axis(preset)
     at = np.maximum(axis.energies, 0.1)
@@ -200,7 +204,12 @@ def stopped_light(
             ndimage.uniform_filter1d(deposit(axis, scattered[0][part], scattered[1][part]), channels)
             for part in kept
         )
-        rest = (rayleigh + doppler(compton, axis.energies)) * (film_ug_per_cm2 is None)
+        widened = (
+            widen_compton(compton, axis.energies, fractions, turning_angle(preset), line_kev)
+            if line_kev
+            else doppler(compton, axis.energies)
+        )
+        rest = (rayleigh + widened) * (film_ug_per_cm2 is None)
     elements = sorted(set(names))
     of = np.array(names)
     light = np.array([deposit(axis, energies[of == name], photons[of == name]) for name in elements] + [rest])

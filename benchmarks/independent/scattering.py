@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
-from benchmarks.independent.cross_sections import attenuation, scattered
+import xraylib
+from benchmarks.independent.cross_sections import atomic_number, attenuation, scattered
 from numpy.typing import NDArray
+from scipy import ndimage
 
-_ELECTRON_KEV = 510.999
+_ELECTRON_KEV, _FINE_STRUCTURE = 510.999, 1 / 137.036
+# Momentum of electrons, atomic units; points of the logarithmic axis a channel; shells K to Q of xraylib
+_FASTEST, _STEPS, _SHELLS = 20.0, 4, 31
 
 
 def scatter(
@@ -36,3 +41,40 @@ def scatter(
     kept = rayleigh * photons * into / (going_in + attenuation(fractions, energies) * out)
     lost = compton * photons * into / (going_in + attenuation(fractions, shifted) * out)
     return np.concatenate([energies, shifted]), np.concatenate([kept, lost])
+
+
+def widen_compton(
+    counts: NDArray[np.float64],
+    energies: NDArray[np.float64],
+    fractions: Mapping[str, float],
+    turned_deg: float,
+    line_kev: float,
+) -> NDArray[np.float64]:
+    """Spread what is Compton-scattered by the Compton profiles of a sample's atoms, on a logarithmic axis.
+
+    An electron's momentum along the turn shifts a photon by the same part of its energy, whatever that is
+    (impulse approximation). ``line_kev``: of the source's main line, whose photons lose no less than what
+    binds the electron.
+    """
+    good = energies > 0.5
+    logarithms = np.linspace(np.log(energies[good][0]), np.log(energies[-1]), _STEPS * int(good.sum()))
+    step, turn = logarithms[1] - logarithms[0], math.radians(turned_deg)
+    part = 2 * math.sin(turn / 2) * _FINE_STRUCTURE  # of the energy, for one atomic unit
+    reach = int(_FASTEST * part / step)
+    momenta = step * np.arange(-reach, reach + 1) / part
+    profile = np.zeros(momenta.size)
+    free = 1 + line_kev / _ELECTRON_KEV * (1 - math.cos(turn))  # energy before over that after
+    for element, weight in fractions.items():
+        number = atomic_number(element)
+        for shell in range(_SHELLS):
+            try:
+                electrons, bound = xraylib.ElectronConfig(number, shell), xraylib.EdgeEnergy(number, shell)
+                each = [xraylib.ComptonProfile_Partial(number, shell, abs(float(at))) for at in momenta]
+            except ValueError:
+                continue
+            loses = momenta * part < math.log(free * max(1 - bound / line_kev, 1e-3))
+            profile += weight / xraylib.AtomicWeight(number) * electrons * np.array(each) * loses
+    summed = np.interp(np.exp(logarithms), energies, np.cumsum(counts))
+    widened = ndimage.convolve1d(np.gradient(summed), profile / profile.sum(), mode="constant")
+    out = np.interp(energies, np.exp(logarithms), np.cumsum(widened), left=0.0)
+    return np.asarray(np.diff(out, prepend=0.0).clip(0))

@@ -73,7 +73,7 @@ class Sensitivities:
         # Of each family itself a standard leaves a part: its matrix was another one.
         held = np.array([[family == other for other in self._families] for family in families], dtype=float)
         beside = _shared(families, self._families, smooth) + held * own[:, None] + _COMMON_ERROR**2
-        gain = np.linalg.solve(self._observed(smooth), beside.T)
+        gain = np.linalg.solve(self._observed(smooth, own_part), beside.T)
         left = np.diag(_LEFT_BY_STANDARDS**2 * own * held.sum(axis=1))
         left += _shared(families, families, _LEFT_OF_SHARED * smooth)
         return np.asarray(prior + _COMMON_ERROR**2 - beside @ gain + left)
@@ -96,9 +96,9 @@ class Sensitivities:
         logs = np.array([np.log(factor) for _, factor, _ in self.factors])
         return np.asarray(np.linalg.solve(self._observed(SMOOTH_ERROR["lens"]), logs))
 
-    def _observed(self, smooth: float) -> Floats:
+    def _observed(self, smooth: float, own_part: float = 1.0) -> Floats:
         """Covariance of the factors as they were measured."""
-        own = [model_error(family) ** 2 + error**2 for family, _, error in self.factors]
+        own = [(own_part * model_error(family)) ** 2 + error**2 for family, _, error in self.factors]
         return _shared(self._families, self._families, smooth) + np.diag(own) + _COMMON_ERROR**2
 
 

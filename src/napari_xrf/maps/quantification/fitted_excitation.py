@@ -12,7 +12,13 @@ import numpy as np
 
 from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.maps.calibrated_map import CalibratedMap
-from napari_xrf.maps.quantification.composition import Recipe, Solution, expected_families, solve_composition
+from napari_xrf.maps.quantification.composition import (
+    Recipe,
+    Solution,
+    completed,
+    expected_families,
+    solve_composition,
+)
 from napari_xrf.maps.quantification.fitted_optic import FittedOptic, fit_optic_to_scatter
 from napari_xrf.maps.quantification.net_counts import NetCounts, Shapes, net_counts
 from napari_xrf.physics.attenuation import AIR, Layer, transmission
@@ -62,7 +68,8 @@ def fit_excitation(
     fitted: FittedOptic | None = recipe.fitted
     for _ in range(_ROUNDS):
         before, fractions = instrument, solution.fractions
-        instrument, found = _told(instrument, first, fractions, solution.scale, counts, part, bends)
+        whole = completed(fractions, solution.rest)  # light matter scatters, too
+        instrument, found = _told(instrument, first, whole, solution.scale, counts, part, bends)
         if found is not None:
             fitted, ratio = found, found.scatter_ratio
         if instrument == before:

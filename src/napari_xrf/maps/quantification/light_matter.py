@@ -5,12 +5,14 @@ lines lose. Where it is known of an instrument, weights are less by what is like
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.maps.calibrated_map import CalibratedMap
+from napari_xrf.maps.quantification.anode_scatter import anode_scatter, expected_ratio
 from napari_xrf.maps.quantification.composition import Solution, completed, solve_composition
 from napari_xrf.physics.forward import ExpectedSpectrum, expect_spectrum
 from napari_xrf.physics.instrument import instrument_names, load_instrument
@@ -23,6 +25,9 @@ _SCATTER_FROM_KEV = 2.0
 # Of ln(measured over expected scatter) of the right composition, one standard deviation: for a tube whose
 # instrument is named (±0.1 for the M4's metals, the lens fitted) and for others (0.6 to 1 for the XGT's).
 _LEVEL_ERROR = {True: 0.12, False: 0.7}
+# Of ln(measured over expected Compton over Rayleigh), and how likely: of powders and glasses (four measured
+# ones 0.02 to 0.07, other code's -0.08 to -0.04), and of crystals, whose reflections make 0.1 to 0.4 of it.
+_RATIO_ERRORS = ((0.9, 0.07), (0.1, 0.3))
 FAR_LEVEL = 1.4  # of ln(measured over expected scatter): twice what geometries differ by
 _TRIED, _LEAST_RISE = 0.2, 0.2  # light matter to see what it changes, weight fraction
 _LEAST_TOLD = 0.005  # weight fraction that is taken from the weights
@@ -47,10 +52,28 @@ class LightMatter:
     level: float = 0.0  # ln(measured over expected scatter), of what shows
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What tells light matter: ln(measured over expected) with some of it, and what that becomes."""
+
+    above: float
+    beside: float  # weight fraction of light matter that is expected with
+    rise: float  # of what is expected, over ln of the whole over what light matter leaves
+    errors: tuple[tuple[float, float], ...]  # of above, and the probability of each: (probability, error)
+
+    def likelihood(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how likely each weight fraction of light matter makes it, of any scale."""
+        off = self.above + self.rise * (np.log1p(-parts) - math.log1p(-self.beside))
+        each = [likely / error * np.exp(-0.5 * (off / error) ** 2) for likely, error in self.errors]
+        return np.asarray(np.maximum(np.sum(each, axis=0), 1e-300))
+
+
 def light_matter(
     solution: Solution, part: CalibratedMap, scatter_ratio: float = math.nan, total: float = math.nan
 ) -> LightMatter:
     """Return what there may be beside the oxides of a sample under X-rays, as scatter and dose suggest.
+
+    The solution may hold some already: what it expects of the scatter is by so much nearer.
 
     None in films, metals, classes of a formula and what is free of it; electrons show its oxygen.
 
@@ -68,19 +91,30 @@ def light_matter(
     if recipe.oxygen != "stoichiometry" or recipe.companions or recipe.volatile_free:
         return LightMatter(level=level)
     error = math.hypot(level_error(solution, part), counting)
-    known = error < _KNOWN_LEVEL
-    # Factor of ln(whole over what is not light matter), error of it
+    rises = _rises(solution, part)
     # A background that asks for another geometry does not tell the sample as well as it would in this one.
     spread = max(error, _LEVEL_ERROR[False]) if level > FAR_LEVEL else error
-    told = [(level, _rise(solution, part) if known else 1.0, spread)]
+    known = error < _KNOWN_LEVEL
+    told = [_Told(level, solution.rest, rises.level if known else 1.0, ((1.0, spread),))]
+    if rises.ratio:
+        seen = tuple((likely, math.hypot(each, rises.error)) for likely, each in _RATIO_ERRORS)
+        told.append(_Told(rises.off, solution.rest, rises.ratio, seen))
+        known |= seen[0][1] < _KNOWN_LEVEL * rises.ratio
     if math.isfinite(total) and total > 0:
-        told.append((-math.log(total), 1.0, _DOSE_ERROR))
+        told.append(_Told(-math.log(total), 0.0, 1.0, ((1.0, _DOSE_ERROR),)))
+    return _likely(told, _usual(solution), known, level)
+
+
+def _likely(told: Sequence[_Told], usual: float, known: bool, level: float) -> LightMatter:
+    """Return what is likely by what tells it; nothing is taken off where that is not ``known``.
+
+    ``usual``: the mean before anything is measured, where there is any.
+    """
     parts = np.concatenate([[0.0], _PARTS])
-    prior = np.exp(-_PARTS / _usual(solution))  # an exponential distribution
+    prior = np.exp(-_PARTS / usual)  # an exponential distribution
     weights = np.concatenate([[_NONE], (1 - _NONE) * prior / prior.sum()])
-    for above, rise, spread in told:
-        off = (above + rise * np.log1p(-parts)) / spread
-        weights = weights * np.exp(-0.5 * (off**2 - (off**2).min()))
+    for each in told:
+        weights = weights * each.likelihood(parts)
     weights /= weights.sum()
     likely = float(weights @ parts) if known else 0.0
     likely *= likely > _LEAST_TOLD
@@ -96,15 +130,34 @@ def _usual(solution: Solution) -> float:
     return _USUAL + _AS_CARBONATE * _CO2 * moles / (1 + _CO2 * moles)
 
 
-def _rise(solution: Solution, part: CalibratedMap) -> float:
-    """Return by how much light matter raises the level, over ln of the whole over what it leaves.
+@dataclass(frozen=True)
+class _Rises:
+    """By how much light matter raises what tells it, over ln of the whole over what it leaves."""
+
+    level: float  # the scatter over the lines
+    ratio: float = 0.0  # Compton over Rayleigh; 0 where they do not show
+    off: float = 0.0  # ln of measured over expected Compton over Rayleigh, of the solution
+    error: float = 0.0  # one standard deviation of that, by counting
+
+
+def _rises(solution: Solution, part: CalibratedMap) -> _Rises:
+    """Return what light matter changes in the spectrum.
 
     Of heavy matter, which scatters elastically, by less than 1; by more where it absorbs soft lines.
     """
-    told = replace(solution.recipe, light=_TRIED)
+    told = replace(solution.recipe, light=1 - (1 - _TRIED) * (1 - solution.rest))
     tried = solve_composition(solution.counts, solution.instrument, told, start=solution.fractions)
-    below, above = (_level(one, part)[0] for one in (solution, tried))
-    return max((below - above) / -math.log1p(-_TRIED), _LEAST_RISE)
+    materials = [Material("sample", completed(one.fractions, one.rest)) for one in (solution, tried)]
+    instrument, over = solution.instrument, -math.log1p(-_TRIED)
+    first, second = (expect_spectrum(material, instrument) for material in materials)
+    below, above = (scatter_level(one, part)[0] for one in (first, second))
+    level = max((below - above) / over, _LEAST_RISE)
+    lines = _scale(first, part) * (first.counts - first.scatter)
+    seen = anode_scatter(part, instrument.source, lines)
+    if seen is None:
+        return _Rises(level)
+    dry, light = (expected_ratio(material, instrument, seen) for material in materials)
+    return _Rises(level, max((light - dry) / over, _LEAST_RISE), seen.ratio - dry, seen.error)
 
 
 def _level(solution: Solution, part: CalibratedMap) -> tuple[float, float]:
@@ -136,9 +189,16 @@ def scatter_level(expected: ExpectedSpectrum, part: CalibratedMap) -> tuple[floa
     energies = part.energy.energies
     inside = energies < part.setting.high
     free = inside & (energies > _SCATTER_FROM_KEV) & (lines < _FREE_OF_LINES * expected.counts)
-    peaks = inside & (energies > part.setting.low) & (lines > (1 - _FREE_OF_LINES) * expected.counts)
-    if not free.any() or not peaks.any():
+    scale = _scale(expected, part)
+    if not free.any() or scale <= 0:
         return 0.0, math.inf
-    scale = measured[peaks].sum() / max(expected.counts[peaks].sum(), 1e-300)
     seen = max(float(measured[free].sum()), 1.0)
     return math.log(seen / max(float(scale * expected.counts[free].sum()), 1e-300)), seen**-0.5
+
+
+def _scale(expected: ExpectedSpectrum, part: CalibratedMap) -> float:
+    """Return measured over expected counts of channels of lines; 0 where there are none."""
+    lines = expected.counts - expected.scatter - expected.continuum
+    inside = (part.energy.energies < part.setting.high) & (part.energy.energies > part.setting.low)
+    peaks = inside & (lines > (1 - _FREE_OF_LINES) * expected.counts)
+    return float(part.sum_spectrum[peaks].sum() / max(expected.counts[peaks].sum(), 1e-300))

@@ -106,6 +106,8 @@ def report_quantities(
     known = calibrate_map(measured, progress=progress).checked()
     told: dict[str, Any] = {"recipe": recipe, "progress": progress}
     found = quantify(known, elements, regions=regions, formulas=formulas, **told)
+    if regions is not None:
+        regions = {one.region: regions[one.region] for one in found}
     masks = list(regions.values()) if regions else [np.ones(known.cube.map_shape, dtype=bool)]
     parts = [region_of(known, mask, one.region) for one, mask in zip(found, masks, strict=True)]
     checks = tuple(check_quantities(one, part) for one, part in zip(found, parts, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.emission_lines import parse_elements, split_family
+from napari_xrf.core.emission_lines import main_line, parse_elements, split_family
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
@@ -37,6 +38,8 @@ _LEAST_KNOWN, _LEAST_OF_ALL, _MOST_OF_ALL = 0.5, 0.95, 1.05  # of a standard's w
 _ROUNDS = 4
 _SCATTER_SHOWS = 0.03  # counting error of the scattered background up to which it is taken from a standard
 _OTHER_ENERGY = 0.02  # relative difference of the sources' highest energies that is told
+# A factor over the median that is told, of so many families; windows and coatings make any of softer lines
+_ODD_FACTOR, _LEAST_FACTORS, _SOFT_KEV = 2.5, 3, 1.0
 _COUNTED = 0.02  # relative error of a family, counting aside
 
 
@@ -51,21 +54,29 @@ class Standard:
 def read_truth_table(path: Path, spectrum: Path) -> dict[str, float]:
     """Return the weight fractions of a standard from columns element and weight_percent.
 
-    Where there is a column ``file``, the rows that name the spectrum's file count. Raises FileError when the
-    file cannot be read, lacks a column or holds a value that is no number. Raises InvalidInput when it holds
-    no weight percents of the spectrum, or they add up to more than all.
+    Where there is a column ``file``, the rows that name the spectrum's file count; an element at 0 is one
+    that the standard does not hold. Raises FileError when the file cannot be read, lacks a column, names no
+    element, holds one twice, or a value that is no number from 0 to 100. Raises InvalidInput when it holds no
+    weight percents of the spectrum, or they add up to more than all.
     """
-    found: dict[str, float] = {}
+    listed: dict[str, float] = {}
     for line, row in read_table(path, ("element", "weight_percent")):
         if row.get("file") not in (None, spectrum.name):
             continue
+        said = {name: row[name].strip() for name in ("element", "weight_percent")}
         try:
-            found[parse_elements(row["element"])[0]] = float(row["weight_percent"].replace(",", ".")) / 100
-        except (ValueError, IndexError):
-            raise FileError(
-                path, f"line {line}: cannot read {row}", "Write an element and 0 to 100"
-            ) from None
-    if not found or not all(0 < value <= 1 for value in found.values()):
+            (element,) = parse_elements(said["element"])
+            percent = float(said["weight_percent"].replace(",", "."))
+        except ValueError:
+            percent = math.nan
+        if not 0 <= percent <= 100:
+            told = f"line {line}: cannot read {said['element']!r}, {said['weight_percent']!r}"
+            raise FileError(path, told, "Write the symbol of an element and 0 to 100")
+        if element in listed:
+            raise FileError(path, f"line {line}: {element} is there twice", "Write each element once")
+        listed[element] = percent / 100
+    found = {element: value for element, value in listed.items() if value > 0}
+    if not found:
         raise InvalidInput(
             f"{path} holds no weight percents of {spectrum.name}", "Write 0 to 100 for each element"
         )
@@ -124,14 +135,31 @@ def calibrate_instrument(
     told += _of_sources(instrument, measured)
     if not isinstance(instrument.source, TubeSource):
         notes = ("there is no lens to fit: the source is no X-ray tube",) if fit_optic else ()
-        found = [one.as_standard(instrument.optic) for one in measured]
-        return replace(instrument, sensitivities=sensitivities_from(found)), (*told, *notes)
+        known = sensitivities_from([one.as_standard(instrument.optic) for one in measured])
+        return replace(instrument, sensitivities=known), (*told, *notes, *_of_factors(known))
     brightest = max(measured, key=lambda one: float(one.part.sum_spectrum.sum()))
     optic = brightest.excited_by(instrument.optic, bends=True).optic
     if fit_optic:
         optic = _fitted_optic(replace(instrument, optic=optic), measured)
-    found = [one.as_standard(optic) for one in measured]
-    return replace(instrument, optic=optic, sensitivities=sensitivities_from(found)), told
+    known = sensitivities_from([one.as_standard(optic) for one in measured])
+    return replace(instrument, optic=optic, sensitivities=known), (*told, *_of_factors(known))
+
+
+def _of_factors(known: Sensitivities) -> tuple[str, ...]:
+    """Say which family counts far more or less than the others do: a table is wrong, or another's peak."""
+    lines = [(family, factor, main_line(*split_family(family))) for family, factor, _ in known.factors]
+    hard = {family: math.log(factor) for family, factor, line in lines if line and line.energy > _SOFT_KEV}
+    if len(hard) < _LEAST_FACTORS:
+        return ()
+    usual = float(np.median(list(hard.values())))
+    family = max(hard, key=lambda one: abs(hard[one] - usual))
+    times = math.exp(hard[family] - usual)
+    if 1 / _ODD_FACTOR < times < _ODD_FACTOR:
+        return ()
+    return (
+        f"{family} of the standards counts {times:.2g} times what their tables and their other lines make"
+        " likely: is the table right?",
+    )
 
 
 def _of_sources(instrument: Instrument, standards: Sequence[_Measured]) -> tuple[str, ...]:

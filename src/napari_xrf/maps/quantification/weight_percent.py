@@ -44,6 +44,7 @@ from napari_xrf.reference.oxides import oxide_of, oxygen_per_mass
 _COATING = 0.1  # of the net counts: more carbon than that is in the sample
 _NOTED_LIGHT = 0.1  # weight fraction of matter without lines that there may be
 _BLIND = 0.1  # a detection limit, weight fraction, that is told
+_BENDS_LENS = 0.05  # weight fraction of light matter from which the lens is fitted to what it scatters too
 _LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose gives less than the whole
 _THIN = 0.5  # relative error of weights where a thin sample is taken for a thick one: iron beside sulphur
 _AGAINST_STATED = 0.9  # probability of what the spectrum shows, where another source or sample is stated
@@ -65,23 +66,38 @@ def quantify(
     """Return the composition of a map, or of each region of it; errors as :func:`napari_xrf.quantify`.
 
     ``elements``, ``regions``: symbols; None takes those found. Name → mask (Y, X); None takes the whole map.
+    Regions without counts are left out and told where others hold some.
     ``formulas``: region → formula of its class, which says what light elements accompany those that are seen.
     ``recipe``: oxygen, valences and standards; the usual ones by default.
     """
     known = calibrate_map(measured, progress=progress).checked()
     chosen = recipe or Recipe()
     wanted, beside, told = elements_of(known, elements, chosen)
-    areas = regions or {known.cube.name: np.ones(known.cube.map_shape, dtype=bool)}
-    found = []
+    whole = {known.cube.name: np.ones(known.cube.map_shape, dtype=bool)}
+    areas = whole if regions is None else regions
+    if not areas:
+        raise InvalidInput("there is no region", "Draw one, or choose a label map with classes")
+    found: list[Quantities] = []
+    dark: list[str] = []
     for done, (name, mask) in enumerate(areas.items()):
         progress(done, len(areas), "quantifying")
         own, here = chosen, wanted
+        try:
+            part = region_of(known, mask, name)
+        except InvalidInput:
+            dark.append(name)
+            if len(dark) == len(areas):
+                raise
+            continue
         if formula := (formulas or {}).get(name):
             own = recipe_of_class(chosen, formula, known.setting)
             here = tuple(dict.fromkeys((*wanted, *seen_elements(formula, own))))
-        quantities = quantify_region(region_of(known, mask, name), here, own, beside)
+        quantities = quantify_region(part, here, own, beside)
         found.append(replace(quantities, notes=(*quantities.notes, *told)))
     progress(len(areas), len(areas), "quantifying")
+    if dark:
+        note = f"left out, since they hold no counts: {', '.join(dark)}"
+        found[0] = replace(found[0], notes=(*found[0].notes, note))
     return tuple(found)
 
 
@@ -202,11 +218,16 @@ def quantify_counts(
     by = over_dose if absolute and math.isfinite(total) else None
     notes += _of_valences(without(solved, left_out))
     light = light_matter(solved, part, fitted.scatter_ratio, total)
-    if by is None:
-        notes += _of_light(light)
     if by is None and light.part > 0:
+        if light.part > _BENDS_LENS:
+            lit = replace(asked, oxygen=solved.recipe.oxygen, light=light.part)
+            fitted = fit_excitation(counts, part, lit, exposure)
+            light = light_matter(fitted.solution, part, fitted.scatter_ratio, total)
+        solved = fitted.solution
         told = replace(solved.recipe, light=light.part)
         solved = solve_composition(solved.counts, solved.instrument, told, exposure, solved.fractions)
+    if by is None:
+        notes += _of_light(light)
     if abs(light.level) > FAR_LEVEL:
         notes.append(
             f"the background is {math.exp(light.level):.2g} times what such a sample would scatter: is the"
@@ -242,7 +263,8 @@ def quantify_counts(
         )
         by_other = replace(asked, instrument=other.instrument, fitted=None)
         again = choose_oxygen(counts, part, by_other, exposure)
-        rivals.append((without(again.fitted.solution, left_out, by is None), _AGAINST_STATED))
+        solution = _less(again.fitted.solution, light) if by is None else again.fitted.solution
+        rivals.append((without(solution, left_out, by is None), _AGAINST_STATED))
     for rival, doubt in rivals:
         others = ((by or 1.0) * rival.fractions.get(entry.element, 0.0) for entry in entries)
         entries = tuple(_in_doubt(entry, other, doubt) for entry, other in zip(entries, others, strict=True))
@@ -258,6 +280,14 @@ def quantify_counts(
         solved.instrument,
         tuple(own[0] for element, own in whole.families.items() if element in left_out),
     )
+
+
+def _less(solution: Solution, light: LightMatter) -> Solution:
+    """Return a solution of oxides that leaves room for as much light matter as another has."""
+    if solution.recipe.oxygen != "stoichiometry" or solution.recipe.light > 0:
+        return solution
+    left = {element: (1 - light.part) * value for element, value in solution.fractions.items()}
+    return replace(solution, fractions=left)
 
 
 def _of_left_out(left_out: Collection[str], whole: Solution, normalised: bool) -> list[str]:
