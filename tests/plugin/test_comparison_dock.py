@@ -51,6 +51,7 @@ def test_two_maps_are_measured_drawn_and_written(viewer, qtbot, cube, tmp_path):
     widget.show_pictures.click()
     finish(widget, qtbot)
     assert widget.pictures.isVisible()
+    assert widget.pictures.height() < widget.screen().availableSize().height()  # whole on a small screen
     widget.pictures.close()
     viewer.layers.remove(widget.maps[0].layer())
     assert widget.table.rowCount() == 0

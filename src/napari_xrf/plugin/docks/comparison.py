@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import napari.viewer
-from qtpy.QtCore import QSize
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QPixmap
-from qtpy.QtWidgets import QComboBox, QDialog, QLabel, QScrollArea
+from qtpy.QtWidgets import QComboBox, QDialog, QLabel
 
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.map_comparison import MapComparison, compare_cubes, draw_comparison, write_measures
@@ -28,7 +28,6 @@ _SIMILARITIES = ("bhattacharyya", "ssim", "multiscale-ssim")  # 1 for equal maps
 _COLORS = ("#56b4e9", "#e69f00")
 _PLOT_HEIGHT = 150
 _OF_SCREEN = 0.9  # that the window of pictures may take
-_FRAME = QSize(6, 6)
 _FILES = "Pictures (*.png);;Measures (*.json)"
 
 
@@ -134,16 +133,17 @@ class ComparisonDock(Dock):
         self.job_bar.run("Drawing", _drawn, self.found, on_done=self._show_pictures)
 
     def _show_pictures(self, png: bytes) -> None:
-        """Open the pictures, which are larger than a dock, in a window of their own."""
-        picture, shown, scroll = QPixmap(), QLabel(), QScrollArea()
+        """Open the pictures, which are larger than a dock, in a window of their own; whole on any screen."""
+        picture, shown, ratio = QPixmap(), QLabel(), self.devicePixelRatioF()
         picture.loadFromData(png)
+        room = (self.screen().availableSize() * _OF_SCREEN).boundedTo(picture.size())
+        ways = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+        picture = picture.scaled(room * ratio, *ways)
+        picture.setDevicePixelRatio(ratio)
         shown.setPixmap(picture)
-        scroll.setWidget(shown)
         self.pictures = QDialog(self)
         self.pictures.setWindowTitle("Compare maps")
-        self.pictures.setLayout(column(scroll, flush=True))
-        room = self.screen().availableSize() * _OF_SCREEN
-        self.pictures.resize(scroll.sizeHint().expandedTo(picture.size() + _FRAME).boundedTo(room))
+        self.pictures.setLayout(column(shown, flush=True))
         self.pictures.show()
 
     def _ask_file(self) -> None:
