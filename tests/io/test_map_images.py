@@ -169,3 +169,20 @@ def test_a_package_that_a_compression_needs_is_named(tmp_path):
     with pytest.raises(FileError, match="compressed") as told:
         io.read_element_maps(tmp_path / "map_Fe.tif")
     assert "imagecodecs" in told.value.remedy
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_matrix_as_a_spreadsheet_saves_it(tmp_path, encoding):
+    """Its first row stands behind a mark; cells without a value are empty."""
+    values = np.arange(35.0).reshape(5, 7)
+    rows = [",".join(f"{value:g}" if value != 9 else "" for value in row) for row in values]
+    (tmp_path / "Cr.csv").write_text("\n".join(rows), encoding=encoding)
+    values[values == 9] = np.nan
+    np.testing.assert_array_equal(io.read_element_maps(tmp_path / "Cr.csv")["Cr"], values)
+
+
+def test_maps_of_different_shapes_are_named(tmp_path):
+    for name, rows in (("Fe", 4), ("Zn", 3)):
+        np.savetxt(tmp_path / f"{name}.txt", np.ones((rows, 6)), fmt="%g")
+    with pytest.raises(FileError, match=r"Fe K \(4, 6\), Zn K \(3, 6\)"):
+        io.read_element_maps(tmp_path / "Fe.txt")

@@ -65,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.filename:
             return console.fail(f"{str(error.filename)[-200:]}: cannot be used ({error.strerror})")
         if isinstance(error, MemoryError):
-            return console.fail(f"there is not enough memory ({error}). Give a smaller --memory")
+            return console.fail(
+                f"there is not enough memory ({error}). Ask for less, or give a smaller --memory"
+            )
         return console.fail(f"unexpected {type(error).__name__}: {error} (--traceback shows where)")
     return int(answer.exit_code)
 

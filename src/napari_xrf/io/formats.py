@@ -330,7 +330,8 @@ def _format_of(path: str | Path) -> tuple[Path, Format]:
             raise FileError(
                 file,
                 f"holds no spectra: files ending in {suffix!r} are read as element maps or labels",
-                "Open those with napari or napari_xrf.read; give the spectra of all pixels as .h5",
+                "Name element maps by their elements, Fe.tif or rock_Fe.tif beside rock_Si.tif, and open "
+                "them with napari or napari_xrf.read; give the spectra of all pixels as .h5",
             )
         raise FileError(
             file, f"files ending in {suffix or 'nothing'!r} are not known", f"Known endings: {known}"

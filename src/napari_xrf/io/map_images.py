@@ -20,6 +20,7 @@ from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.io.edf import frames, holds_spectra, titles
 from napari_xrf.io.own.files import check_image, opened_tiff
 from napari_xrf.io.scans import um_per
+from napari_xrf.io.spectra.single import decoded
 
 if TYPE_CHECKING:
     import tifffile
@@ -50,8 +51,8 @@ def is_named_image(path: str | Path) -> bool:
     if not _series(target):
         return False
     with target.open("rb") as handle:
-        lines = handle.read(2**16).splitlines()[: _FEWEST + 1]
-    rows = [_cells(line.decode("latin-1")) for line in lines]
+        lines = decoded(handle.read(2**16)).splitlines()[: _FEWEST + 1]
+    rows = list(map(_cells, lines))
     rows = rows[1:] if rows and not _are_numbers(rows[0]) else rows
     return len(rows) >= _FEWEST_ROWS and min(map(len, rows)) >= _FEWEST and all(map(_are_numbers, rows))
 
@@ -122,8 +123,12 @@ def read_named_images(path: str | Path) -> ElementMaps:
         values = _images_in(target)
     if not found:
         raise FileError(target, "is named by no element", "Name it for example Fe.tif or sample_Fe.txt")
-    if len({values[at].shape for chosen in found.values() for at in chosen}) > 1:
-        raise FileError(target, "belongs to maps of different shapes", "Put other maps into another folder")
+    shapes = [values[at].shape for chosen in found.values() for at in chosen]
+    if len(set(shapes)) > 1:
+        listed = ", ".join(f"{family} {values[chosen[0]].shape}" for family, chosen in found.items())
+        raise FileError(
+            target, f"belongs to maps of different shapes: {listed}", "Put other maps into another folder"
+        )
     counts = np.stack([np.sum([values[at] for at in chosen], axis=0, dtype=np.float32)
                        for chosen in found.values()])  # fmt: skip
     errors = np.full_like(counts, np.nan)
@@ -257,7 +262,7 @@ def _pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
 def _lines(path: Path) -> list[str]:
     if path.stat().st_size > _LARGEST:
         raise FileError(path, "is too large for a matrix of text")
-    return [line for line in path.read_text("latin-1").splitlines() if line.strip()]
+    return [line for line in decoded(path.read_bytes()).splitlines() if line.strip()]
 
 
 def _names_of_columns(line: str) -> list[str]:
@@ -278,11 +283,12 @@ def _matrix(path: Path) -> _Image:
 
 def _cells(line: str) -> list[str]:
     """Return the cells of a line, parted by tabs, semicolons, commas or spaces; with decimal points."""
-    text = line.strip().strip("\ufeff")
+    text = line.strip()
     for mark in ("\t", ";"):
         if mark in text:
             return [cell.strip().replace(",", ".") or "nan" for cell in text.rstrip(mark).split(mark)]
-    return [cell.strip() for cell in (text.rstrip(",").split(",") if "," in text else text.split())]
+    parted = text.rstrip(",").split(",") if "," in text else text.split()
+    return [cell.strip() or "nan" for cell in parted]
 
 
 def _are_numbers(cells: list[str]) -> bool:

@@ -33,7 +33,7 @@ class CountFaults:
         if self.not_finite:
             texts.append(f"{_values(self.not_finite, 'value', where)} not finite and set to 0.")
         if self.too_large:
-            texts.append(f"{self.too_large} values{where} are too large for counts and were cut.")
+            texts.append(f"{_values(self.too_large, 'value', where)} too large for counts and cut.")
         if self.logarithms:
             texts.append(
                 f"The values are logarithms of counts (base {self.logarithms}), not counts: nothing that is "

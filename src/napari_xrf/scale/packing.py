@@ -43,7 +43,7 @@ def read_packed(path: Path, kind: type) -> Any:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error
     except (ValueError, LookupError, TypeError, AttributeError, ImportError, RecursionError, MemoryError,
             zipfile.BadZipFile) as error:  # fmt: skip
-        raise FileError(path, f"is damaged, or of another version ({error})", "Make it anew") from error
+        raise FileError(path, "is damaged, of another version, or none of ours", "Make it anew") from error
     if not isinstance(value, kind):
         raise FileError(path, f"holds no {kind.__name__.lower()}")
     return value
