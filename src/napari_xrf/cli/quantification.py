@@ -91,15 +91,10 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
     regions, formulas = _regions(arguments, known.cube, recipe)
     if standards:
         recipe = _with_standards(recipe, known, sample, standards, arguments, console)
-    report = report_quantities(
-        known,
-        elements,
-        regions=regions,
-        formulas=formulas,
-        recipe=recipe,
-        pixels=arguments.pixels and arguments.make_plan is None,
-        progress=console.progress,
-    )
+    told: dict[str, Any] = {"regions": regions, "formulas": formulas, "recipe": recipe}
+    told["progress"] = console.progress
+    pixels = arguments.pixels and arguments.make_plan is None
+    report = report_quantities(known, elements, pixels=pixels, **told)
     for quantities in report.quantities:
         notes = (note for note in quantities.notes if note != known.doubt)  # told already
         console.warn(tuple(f"{quantities.region}: {note}" for note in notes))
@@ -109,15 +104,7 @@ def write_quantities(arguments: argparse.Namespace, console: Console) -> Answer:
         learned = None
         if arguments.pixels:
             whole = None if regions else report.quantities[0]
-            learned = plan_quantities(
-                known,
-                elements,
-                regions=regions,
-                formulas=formulas,
-                recipe=recipe,
-                whole=whole,
-                progress=console.progress,
-            )
+            learned = plan_quantities(known, elements, whole=whole, **told)
         return plans.written_plan(arguments, known, learned, report, elements=elements)
     if arguments.output is None:
         return Answer(report.rows, _as_text(report.rows))
