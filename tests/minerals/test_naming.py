@@ -170,6 +170,24 @@ def test_an_even_end_that_a_mixture_explains_far_better_than_its_name_is_of_no_l
     assert len(name_of(0.25, uneven).parts) == 2
 
 
+def test_each_further_part_of_the_mixture_that_makes_a_name_doubtful_has_to_be_worth_it():
+    """A kimberlite's pyrope was unknown: four minerals out of a hundred explained it better by 41."""
+    known = expected(seen(0.15, 1.0), seen(0.15, 0.01))
+
+    def told(other, step):
+        mixed = (1 - other) * sum(seen(0.15, 1.0)) + other * sum(seen(0.15, 0.01))
+        ends, judges = [End(0, 100, 1e5 * mixed, 0.0005)], [Comparison(known)]
+        candidates = Candidates(2, [(0,)], np.zeros(2), np.ones(2, dtype=bool), step, 0.25)
+        (table,) = compare_ends(ends, judges, candidates, blend=True)
+        better = table.scores[table.points == 0].min() - table.blends[0].score / table.scale
+        return better, name_ends(ends, judges, candidates, blend=True)[0].minerals
+
+    least = max(40.0, 0.25 * BINS.size)
+    other = next(share for share in np.linspace(0.02, 0.4, 200) if told(share, 0.0)[0] > least + 2)
+    assert told(other, 0.0)[1] == ()
+    assert told(other, 12.0)[1] == (0,)
+
+
 def test_mixtures_may_hold_what_even_ends_are_be_it_rare():
     """Gibbsite beside kaolinite was topaz where the two meet: gibbsite is no common mineral."""
     candidates = Candidates(3, [(0, 1, 2)], np.zeros(3), np.array([True, False, False]), 12.0, 0.25)
@@ -413,6 +431,37 @@ def test_what_is_more_usual_and_has_the_same_lines_is_compared_however_far_it_is
     names = name_ends(ends, [Comparison(known)] * 3, candidates)
     assert names[0].best == 1
     assert 0 in names[0].minerals
+
+
+def test_what_is_more_usual_and_has_nearly_the_same_lines_is_compared_too():
+    """Sand was borosilicate glass at 0.92: with a little sodium it has not quite the lines of quartz."""
+    spectra = [seen(0.45, 1.32), seen(0.1, 1.0), *(seen(0.1, 0.97 - 0.01 * step) for step in range(24))]
+    known = expected(*spectra)
+    assert not have_same_lines([0, 1], known)
+    ends = [End(0, 100, 1e5 * sum(spectra[1]))]
+    for others, is_compared in ((24.0, True), (0.0, False)):
+        rarity = np.full(len(spectra), others)
+        rarity[0] = 0
+        candidates = Candidates(len(spectra), [(1,)], rarity, rarity == 0, 12.0, 0.4)
+        (table,) = compare_ends(ends, [Comparison(known)], candidates, blend=False)
+        assert (0 in table.points) == is_compared
+
+
+def test_a_glass_whose_pixels_vary_may_be_what_it_crystallises_to():
+    """The groundmass of a dacite was rhyolitic glass at 0.98; quartz and feldspars explain as much."""
+    known = expected(seen(0.15, 1.0), seen(0.15, 0.2), seen(0.15, 5.0))
+
+    def believed(first, variation):
+        minerals = select_minerals(load_library(), [first, "quartz", "K-feldspar"])
+        one = replace(known, templates=replace(known.templates, minerals=minerals))
+        candidates = Candidates(3, [(0,)], np.zeros(3), np.ones(3, dtype=bool), 12.0, 0.4)
+        end = End(0, 100, 1e5 * sum(seen(0.15, 1.0)), variation)
+        (name,) = name_ends([end], [Comparison(one)], candidates, blend=True)
+        assert name.minerals == (0,)
+        return name.probability
+
+    assert believed("rhyolitic glass", 0.001) > 0.8 > 0.7 > believed("rhyolitic glass", 0.006) > 0.5
+    assert believed("albite", 0.006) > 0.8
 
 
 def test_what_shows_no_line_has_the_lines_of_what_shows_none():

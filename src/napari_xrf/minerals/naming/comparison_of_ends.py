@@ -54,9 +54,15 @@ def have_same_lines(points: Sequence[int] | NDArray[np.intp], expected: Expected
 
 
 def same_lines(
-    some: Sequence[int] | NDArray[np.intp], others: Sequence[int] | NDArray[np.intp], expected: Expected
+    some: Sequence[int] | NDArray[np.intp],
+    others: Sequence[int] | NDArray[np.intp],
+    expected: Expected,
+    most: float = _SAME_LINES,
 ) -> NDArray[np.bool_]:
-    """Return which of some compositions (n,) have the same lines as which others (m,), (n, m)."""
+    """Return which of some compositions (n,) have the same lines as which others (m,), (n, m).
+
+    ``most``: squared distance of the roots of their spectra.
+    """
 
     def roots(points: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float64]:
         lines = expected.templates.lines[points]
@@ -64,7 +70,7 @@ def same_lines(
 
     first, second = roots(some), roots(others)
     squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)  # 0 of what shows no line
-    return np.asarray(squares - 2 * first @ second.T < _SAME_LINES)
+    return np.asarray(squares - 2 * first @ second.T < most)
 
 
 @dataclass(frozen=True, eq=False)

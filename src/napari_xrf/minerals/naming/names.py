@@ -24,6 +24,7 @@ from napari_xrf.minerals.naming.comparison_of_ends import (
 from napari_xrf.minerals.naming.constraints import contradictions
 
 _LIKELY, _COMPOSITIONS = 20, 3  # compositions that are compared in full, and those of one mineral
+_ABOUT_THE_LINES = 0.008  # squared distance of the roots of two spectra of lines, of sum 1
 _NEAREST_MINERALS = 3  # that may be twins of a part of a mixture
 _NEAREST = 5  # compositions whose mean continuum is about that of an end
 _KEEPS = 6.0  # by how much another must be better than what the pixels seemed to be
@@ -51,6 +52,7 @@ _MOST_FOR_BRIGHTNESS = 25.0
 _MOST_PARTS = 4  # of a mixture
 _MOSTLY = 0.9  # of the area: as good as pure
 _IN_GRAINS = 0.2  # how probable mixtures are beforehand inside grains that one mineral explains
+_CRYSTALS = 0.5  # how probable they are beforehand beside a glass whose pixels vary
 _GOOD_PART, _STRANGE_PART = 0.1, 0.6  # area, and probability of a part that no grain of the map is
 # In minus twice the log-likelihood: what a mineral that is not rock-forming must explain besides
 ACCESSORY, RARE = 8.0, 24.0
@@ -304,10 +306,10 @@ def _likely(distance: NDArray[np.float64], owner: NDArray[np.intp], listed: int)
 def _with_commoner(
     points: NDArray[np.intp], distance: NDArray[np.float64], expected: Expected, rarity: NDArray[np.float64]
 ) -> NDArray[np.intp]:
-    """Return compositions and, of commoner minerals with the lines of one of them, the nearest.
+    """Return compositions and, of commoner minerals with about the lines of one of them, the nearest.
 
-    Only scatter parts these, by which quartz was not among the twenty that are nearest to sand: silicon
-    carbide was, alone.
+    Hardly more than scatter parts these, by which quartz was not among the twenty that are nearest to sand:
+    silicon carbide was, and beside other grains borosilicate glass.
     """
     owner = expected.templates.owner
     rare = points[owner[points] < rarity.size]
@@ -316,7 +318,7 @@ def _with_commoner(
     if not rare.size or not left.size:
         return points
     commoner = rarity[owner[left]][:, None] < rarity[owner[rare]]
-    alike = left[(commoner & same_lines(left, rare, expected)).any(axis=1)]
+    alike = left[(commoner & same_lines(left, rare, expected, _ABOUT_THE_LINES)).any(axis=1)]
     minerals = np.unique(owner[alike])
     nearest = [alike[owner[alike] == each] for each in minerals]
     return np.append(points, [rows[distance[rows].argmin()] for rows in nearest]).astype(np.intp)
@@ -359,11 +361,13 @@ def name_compared(
             blends += _darkness(np.log(seen / blend_totals), dose, spread)
             # Grains finer than the pixels vary from one to the next: what is even is a mineral if one fits.
             if not candidates.chosen and name.minerals and end.variation < _LEAST_VARIATION:
-                name = _or_unlisted(name, table, scores, blends, known)
+                name = _or_unlisted(name, table, scores, blends, known, candidates.step)
             else:
                 # What is uneven is hardly one grain.
                 probable = known_as if end.variation > UNEVEN else blending
                 name = _or_blend(name, table, scores, blends, known, probable, usual, settled, held_alone)
+            if end.variation > _EVEN:
+                name = _or_crystallised(name, table, scores, blends, known, candidates.temper)
             settled.update(name.minerals, *(members for members, _ in name.parts))
             named.append(name)
             bright[place] = np.log(seen / totals[name.point]) if name.point >= 0 else np.nan
@@ -559,22 +563,51 @@ def _look_alike(points: Sequence[int], expected: Expected) -> bool:
 
 
 def _or_unlisted(
-    name: Name, table: Compared, scores: NDArray[np.float64], blends: NDArray[np.float64], expected: Expected
+    name: Name,
+    table: Compared,
+    scores: NDArray[np.float64],
+    blends: NDArray[np.float64],
+    expected: Expected,
+    step: float,
 ) -> Name:
     """Return that an even end is a mineral of no list where a mixture explains it far better than its name.
 
-    It holds what the mineral lacks, in each pixel as much.
+    It holds what the mineral lacks, in each pixel as much. Of four parts, free and chosen among a hundred
+    minerals, a mixture explains errors of the model, too: each further one has to be worth ``step``.
     """
     if not blends.size:
         return name
-    areas = table.blends[int(blends.argmin())].areas(expected)
-    own = np.isin(expected.templates.owner[table.points], name.minerals)
-    better = float(scores[own].min() - blends.min())
+    owner = expected.templates.owner
+    costs = blends + step * np.array([np.unique(owner[blend.points]).size - 1 for blend in table.blends])
+    areas = table.blends[int(costs.argmin())].areas(expected)
+    own = np.isin(owner[table.points], name.minerals)
+    better = float(scores[own].min() - costs.min())
     margin = max(_STRANGER, _STRANGER_PER_BIN * table.bins)
     if better < margin or sum(areas.get(mineral, 0.0) for mineral in name.minerals) > _MOSTLY:
         return name
     # Its best stays known, as a part of mixtures: else the next naming would find none that is better.
     return Name((), 1.0, name.misfit, -1, name.best, better, name.best)
+
+
+def _or_crystallised(
+    name: Name,
+    table: Compared,
+    scores: NDArray[np.float64],
+    blends: NDArray[np.float64],
+    expected: Expected,
+    temper: float,
+) -> Name:
+    """Return the name of a glass with the doubt that it may be the minerals that it crystallises to.
+
+    Quartz and feldspars finer than the pixels have its spectrum; only that a melt is even parts them. So
+    this is of pixels that vary.
+    """
+    minerals = expected.templates.minerals
+    if not name.minerals or not blends.size or any(minerals[m].group != "glass" for m in name.minerals):
+        return name
+    own = np.isin(expected.templates.owner[table.points], name.minerals)
+    worse = max(float(blends.min() - scores[own].min(initial=np.inf)), 0.0)
+    return replace(name, probability=name.probability / (1 + _CRYSTALS * math.exp(-0.5 * temper * worse)))
 
 
 def _or_blend(
