@@ -86,3 +86,25 @@ def test_silicon_between_m_lines_that_lack_as_much_speaks_against_nothing(silico
     counts = np.random.default_rng(1).poisson(1e5 * spectrum / spectrum.sum()).astype(float)
     found = contradictions(counts, counts.sum(), expected, [point], np.ones(1), {"Ca", "W", "Si"})
     assert ("Si K" in {each.family for each in found}) == foreign
+
+
+def test_soft_lines_are_not_lacking_where_harder_ones_show_the_element():
+    """A SEM's chalcopyrite was unknown at 1.00: of its iron L a fifth was there, its iron K as expected."""
+    used = load_instrument("sem-eds")
+    bins = bins_at_resolution(used.energy, used.detector, 0.45, 20.0)
+    templates = expect_templates(select_minerals(load_library(), ("chalcopyrite", "quartz")), used, bins)
+    expected = Expected.of(templates, line_families(used, bins))
+    point = np.flatnonzero(templates.owner == 0)[0]
+
+    def lacking(*energies):
+        spectrum = templates.lines[point] + templates.continuum[point]
+        for low, high in energies:
+            cut = (bins.energies > low) & (bins.energies < high)
+            spectrum = np.where(cut, 0.05 * spectrum, spectrum)
+        counts = np.random.default_rng(1).poisson(1e5 * spectrum).astype(float)
+        found = contradictions(counts, counts.sum(), expected, [point], np.ones(1), {"Cu", "Fe", "S"})
+        return {each.family for each in found if each.measured < each.expected}
+
+    soft, hard = (0.6, 0.8), (6.2, 6.6)
+    assert lacking(soft) == set()
+    assert "Fe K" in lacking(soft, hard)

@@ -70,12 +70,14 @@ def contradictions(
     total = 1 / float((shares / templates.totals[points]).sum())
     weaker = _weaker_than_in_silica(expected, int(points[np.argmax(shares)]))
     taken = _taken_from_beside(free, expected, own[1][looked])
+    vouched = _shown_by_harder_lines(free, expected, own[0][looked])
     found = []
-    for family, seen, error, moved in zip(
+    for family, seen, error, moved, is_there in zip(
         free.families.tolist(),
         free.amounts.tolist(),
         (_SURE * free.errors).tolist(),
         taken.tolist(),
+        vouched.tolist(),
         strict=True,
     ):
         low, high = own[0][family], own[1][family]
@@ -83,9 +85,26 @@ def contradictions(
         too_much = seen - error - high - moved
         if too_much > _LEAST_FOREIGN and too_much * percent > _MOST_FOREIGN and high < _LACKING * seen:
             found.append(Contradiction(families.names[family], seen, high, (seen - high) * percent))
-        elif low > _MUST_SHOW and seen + error < _LACKING * low:
+        elif low > _MUST_SHOW and seen + error < _LACKING * low and not is_there:
             found.append(Contradiction(families.names[family], seen, low, (seen - low) * percent))
     return tuple(sorted(found, key=lambda each: -abs(each.measured - each.expected)))
+
+
+def _shown_by_harder_lines(
+    free: FreeLines, expected: Expected, least: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return of which families (L,) the element is there by another one of higher energy.
+
+    Soft L lines are absorbed and wrong by factors: chalcopyrite, whose iron K is there, lacked iron L.
+    ``least`` (L,): what the mineral must make.
+    """
+    families, energies = expected.families, expected.templates.bins.energies
+    place = families.shapes[free.families] @ energies
+    elements = np.array(families.elements)[free.families]
+    there = (least > _LEAST_FOREIGN) & (free.amounts > _LACKING * least)
+    return np.asarray(
+        ((elements[:, None] == elements) & (place[:, None] < place) & there).any(axis=1), dtype=bool
+    )
 
 
 def _taken_from_beside(free: FreeLines, expected: Expected, most: NDArray[np.float64]) -> NDArray[np.float64]:
