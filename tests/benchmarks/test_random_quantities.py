@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from benchmarks.independent.scattering import widen_compton
 from benchmarks.quantities_of_random_compositions import (
     BASALT,
     as_in_nature,
@@ -44,3 +45,15 @@ def test_a_basalt_by_other_code_lies_within_its_errors():
     assert found.oxygen == "stoichiometry"
     for element in ("Al", "Si", "Ca", "Fe"):
         assert abs(found[element].weight_fraction - basalt[element]) < 3 * found[element].standard_error
+
+
+def test_other_code_spreads_compton_peaks_by_the_profiles_of_atoms():
+    energies = np.arange(0.005, 30.0, 0.01)
+    counts = np.zeros(energies.size)
+    counts[np.searchsorted(energies, 18.9)] = 1e6
+    light, heavy = (widen_compton(counts, energies, {e: 1.0}, 126.0, 20.2) for e in ("C", "Fe"))
+    for one in (light, heavy):
+        assert one.sum() == pytest.approx(1e6)
+        assert one[energies > 20.25].sum() == 0
+        assert energies[one.argmax()] == pytest.approx(18.9, abs=0.05)
+    assert heavy.max() < 0.8 * light.max()  # electrons of heavy atoms are faster
