@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.maps.spectra.background import estimate_background
+from napari_xrf.maps.spectra.continuum import pile_up_columns, pile_up_pairs
 
 AXIS = EnergyAxis(-0.5, 0.01, 2048)
 
@@ -53,3 +54,17 @@ def test_never_negative_and_never_above_the_largest_count(seed, level):
 def test_a_spectrum_of_another_length_is_refused():
     with pytest.raises(InvalidInput):
         estimate_background(np.ones(100), AXIS)
+
+
+def test_sums_with_soft_pulses_have_shares_of_their_own():
+    """Oxygen's with silicon lies where phosphorus and mercury have lines."""
+    axis = EnergyAxis(0.0, 0.01, 500)
+    net = sum(
+        height * np.exp(-0.5 * ((axis.energies - kev) / 0.03) ** 2)
+        for height, kev in ((1000.0, 0.525), (500.0, 1.74))
+    )
+    columns, pairs = pile_up_columns(net, axis, 0.2), pile_up_pairs(net, axis, 0.2)
+    tops = [axis.energies[int(pair.argmax())] for pair in pairs["pile-up soft"]]
+    assert tops == pytest.approx([1.05, 2.265], abs=0.011)
+    for name, column in columns.items():
+        assert pairs[name].sum(axis=0) == pytest.approx(column, abs=0.02 * column.max())

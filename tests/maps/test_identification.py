@@ -315,7 +315,8 @@ def test_a_reflection_at_a_second_line_is_no_gold():
     pytest.importorskip("fisx")
     from benchmarks.rare_earths_beside_strong_lines import draw_case
 
-    assert {one.element for one in find_elements(draw_case(1075, "MnO", "Eu", 3.0).cube)} == {"Mn"}
+    found = {one.element for one in find_elements(draw_case(1075, "MnO", "Eu", 3.0).cube)}
+    assert found - {"Eu"} == {"Mn"}  # 3 % of europium are there
 
 
 def test_few_k_lines_far_from_others_show_zirconium_whose_l_lines_are_drowned():

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.maps.spectra.families import normalised
 
-_SOFT_KEV = 1.0
+_SOFT_KEV, _SOFT_PART = 1.0, 0.02
 _GROUPS, _GROUP_PART = 5, 0.01  # strongest peaks, seen above this part of the highest channel
 
 
@@ -50,37 +50,51 @@ def pile_up_columns(
     ``spectrum``: (E,) net counts of the peaks. ``energy``: the axis. ``low``: pulses below this energy in keV
     are left out. Returns ``"pile-up"`` and ``"pile-up soft"``, as far as there are counts for them.
     """
-    counts = np.clip(spectrum, 0, None)
-    hard = np.where(energy.energies >= _SOFT_KEV, counts, 0.0)
-    soft = np.where((energy.energies >= low) & (energy.energies < _SOFT_KEV), counts, 0.0)
+    hard, soft = _hard_and_soft(spectrum, energy, low)
     columns = {"pile-up": _sums(hard, hard, energy), "pile-up soft": _sums(soft, hard + soft, energy)}
     return {name: normalised(column) for name, column in columns.items() if column.any()}
 
 
 def pile_up_pairs(
-    spectrum: NDArray[np.float64], energy: EnergyAxis, column: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return what each pair of the strongest peaks adds to the ``"pile-up"`` column, (P, E).
-
-    ``spectrum``: (E,) net counts of the peaks. ``column``: (E,) of :func:`pile_up_columns`.
-    """
-    counts = np.where(energy.energies >= _SOFT_KEV, np.clip(spectrum, 0, None), 0.0)
-    total = float(_sums(counts, counts, energy).sum())
-    counted = np.flatnonzero(counts > _GROUP_PART * counts.max(initial=0))
-    if counted.size == 0 or total <= 0 or not column.any():
-        return np.zeros((0, energy.size))
-    runs = np.split(counted, np.flatnonzero(np.diff(counted) > 1) + 1)
-    runs = sorted(runs, key=lambda run: -float(counts[run].sum()))[:_GROUPS]
-    groups = np.zeros((len(runs), energy.size))
-    for group, run in zip(groups, runs, strict=True):
-        group[run] = counts[run]
-    waves = np.fft.rfft(groups, 2 * energy.size)
-    pairs = [
-        (1 if k == other else 2) * _summed(waves[k] * waves[other], energy) / total
-        for k in range(len(runs))
-        for other in range(k, len(runs))
+    spectrum: NDArray[np.float64], energy: EnergyAxis, low: float
+) -> dict[str, NDArray[np.float64]]:
+    """Return what each pair of the strongest peaks adds to :func:`pile_up_columns`, (P, E) each."""
+    hard, soft = _hard_and_soft(spectrum, energy, low)
+    strong, weak = _peaks(hard, 2 * energy.size), []
+    if soft.sum() > _SOFT_PART * (hard + soft).sum():  # otherwise noise
+        weak = _peaks(soft, 2 * energy.size)
+    both = [
+        (1 if k == other else 2) * strong[k] * strong[other]
+        for k in range(len(strong))
+        for other in range(k, len(strong))
     ]
-    return np.array(pairs)
+    with_soft = [one * other for one in weak for other in (*weak, *strong)]
+    wholes = {"pile-up": hard.sum() ** 2, "pile-up soft": soft.sum() * (hard + soft).sum()}
+    found = {}
+    for (name, whole), products in zip(wholes.items(), (both, with_soft), strict=True):
+        pairs = [_summed(product, energy) / whole for product in products]
+        found[name] = np.array(pairs).reshape(-1, energy.size)
+    return found
+
+
+def _hard_and_soft(
+    spectrum: NDArray[np.float64], energy: EnergyAxis, low: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    counts = np.clip(spectrum, 0, None)
+    soft = (energy.energies >= low) & (energy.energies < _SOFT_KEV)
+    return np.where(energy.energies >= _SOFT_KEV, counts, 0.0), np.where(soft, counts, 0.0)
+
+
+def _peaks(counts: NDArray[np.float64], size: int) -> list[NDArray[np.complex128]]:
+    """Return the transforms of the strongest peaks of a spectrum, each alone."""
+    counted = np.flatnonzero(counts > _GROUP_PART * counts.max(initial=0))
+    runs = np.split(counted, np.flatnonzero(np.diff(counted) > 1) + 1) if counted.size else []
+    found = []
+    for run in sorted(runs, key=lambda run: -float(counts[run].sum()))[:_GROUPS]:
+        alone = np.zeros(counts.size)
+        alone[run] = counts[run]
+        found.append(np.fft.rfft(alone, size))
+    return found
 
 
 def _sums(first: NDArray[np.float64], second: NDArray[np.float64], energy: EnergyAxis) -> NDArray[np.float64]:

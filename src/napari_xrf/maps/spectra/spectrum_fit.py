@@ -274,8 +274,7 @@ class SpectrumFit:
         if column not in self._deviations:
             name, whole = self.names[column], self.whole[column]
             if name.startswith("pile-up"):
-                pairs = self._pairs if name == "pile-up" else self._pairs[:0]
-                found = sum_deviations(whole, pairs, self.setting)
+                found = sum_deviations(whole, self._pairs[name], self.setting)
             else:
                 found = deviations_of(name, whole, self.setting)
             own = self.grouped(found)

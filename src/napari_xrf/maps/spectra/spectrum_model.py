@@ -49,7 +49,7 @@ class Surroundings:
 
     names: tuple[str, ...]  # K names, "continuum 0", "Rh K Compton", "pile-up"
     columns: Array  # (K, E) each with a sum of 1, on the whole axis
-    pairs: Array  # (P, E) what pairs of strong peaks add to "pile-up"
+    pairs: dict[str, Array]  # (P, E) what pairs of strong peaks add to "pile-up" and "pile-up soft"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def surroundings(
     )
     net = np.maximum(spectrum - background, 0)
     piled = pile_up_columns(net, setting.energy, setting.low)
-    pairs = pile_up_pairs(net, setting.energy, piled.get("pile-up", np.zeros(0)))
+    pairs = pile_up_pairs(net, setting.energy, setting.low)
     named |= {name: column for name, column in piled.items() if column[setting.fitted].any()}
     return Surroundings(tuple(named), np.array(list(named.values())), pairs)
 
