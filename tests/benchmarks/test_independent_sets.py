@@ -260,7 +260,7 @@ def test_a_surface_that_turns_from_the_detector_loses_its_soft_lines(rock_maps):
     assert soft_to_hard[1] < 0.95 * soft_to_hard[0]
 
 
-@pytest.mark.parametrize("place", range(14))
+@pytest.mark.parametrize("place", range(20))
 def test_rocks_list_what_the_library_holds(rock_maps, place):
     phases, absent = rock_maps._phases(rock_maps.rock_names()[place])
     names = [phase.mineral.name for phase in phases if not phase.stranger]
