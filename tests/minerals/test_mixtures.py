@@ -75,7 +75,7 @@ def departure(end, shape):
 def test_ends_of_grains_as_wide_as_the_beam_are_purified():
     binned, areas = fine_grains()
     ends, places = ends_of(binned, areas, 0.6)
-    purer, lying, _ = purify_ends(binned, ends, places)
+    purer, lying, *_ = purify_ends(binned, ends, places)
     assert len(purer) == 3
     for end in purer:
         assert departure(end, SHAPES[end.column]) < 0.3 * departure(ends[end.column], SHAPES[end.column])
@@ -90,7 +90,9 @@ def test_the_fewer_pixels_are_of_one_phase_the_less_are_its_names_believed():
     believed = []
     for width in (1, 2, 4):
         binned, areas = fine_grains(width=width)
-        believed.append(purify_ends(binned, *ends_of(binned, areas, 0.5))[2])
+        _, _, belief, notes = purify_ends(binned, *ends_of(binned, areas, 0.5))
+        believed.append(belief)
+        assert ["nearly one phase" in note for note in notes] == [True] * (belief < 1)
     assert 0.5 < believed[0] < believed[1] < believed[2] == 1
 
 
@@ -111,7 +113,7 @@ def test_what_other_ends_explain_is_no_end():
     between = (areas[..., 0] > 0.35) & (areas[..., 1] > 0.35)
     places[between] = 3
     mixed = End(7, int(between.sum()), counts[between].sum(axis=0, dtype=float))
-    purer, lying, _ = purify_ends(binned, [*ends, mixed], places)
+    purer, lying, *_ = purify_ends(binned, [*ends, mixed], places)
     assert sorted(end.column for end in purer) == [0, 1, 2]
     assert lying.max() == 2
 
@@ -124,7 +126,7 @@ def test_a_phase_of_its_own_between_two_others_stays_one():
     binned, areas = fine_grains()
     counts = generator.poisson(20 * areas @ np.array([SHAPES[0], SHAPES[1], own]))
     binned = binned_map(counts)
-    purer, _, _ = purify_ends(binned, *ends_of(binned, areas, 0.6))
+    purer, *_ = purify_ends(binned, *ends_of(binned, areas, 0.6))
     assert sorted(end.column for end in purer) == [0, 1, 2]
 
 

@@ -189,9 +189,10 @@ def learn_mineral_phases(
     coarse, doubt = 1.0, tuple[str, ...]()
     if single.prior.coherences[-1] >= _COHERENT:
         ends, places = learn_ends(taught.binned, winner, progress)
-        coarse, doubt = belief_in_ends(ends, places, winner)
         if are_mixtures(ends, places, winner):
-            ends, places, coarse = purify_ends(taught.binned, ends, places, progress)
+            ends, places, coarse, doubt = purify_ends(taught.binned, ends, places, progress)
+        else:
+            coarse, doubt = belief_in_ends(ends, places, winner)
     mixed = bool(ends)
     if not mixed:
         ends = _sure_ends(taught.binned, winner, told)

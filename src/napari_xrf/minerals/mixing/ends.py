@@ -144,13 +144,22 @@ def belief_in_ends(
 
     ``places``, ``winner``: (Y, X) as :func:`learn_ends` returns and takes them.
     """
-    inside, variation = _inside(places, winner), _usual_variation(ends)
-    uneven = min(variation / _DOUBTED - 1, 1.0)
-    if inside >= _WELL_INSIDE or uneven <= 0:
+    inside, uneven = _inside(places, winner), min(_usual_variation(ends) / _DOUBTED - 1, 1.0)
+    return belief_for(
+        _LOST * max(_WELL_INSIDE - inside, 0.0) * max(uneven, 0.0), inside, "lie well inside a grain"
+    )
+
+
+def belief_for(lost: float, pixels: float, what: str) -> tuple[float, tuple[str, ...]]:
+    """Return how far names can be believed that lose so much of it, and a note where any is lost.
+
+    ``pixels``: the part of the pixels that teach names: of these it is told ``what`` they do.
+    """
+    if lost <= 0:
         return 1.0, ()
-    return 1 - _LOST * (_WELL_INSIDE - inside) * uneven, (
-        f"only {inside:.0%} of the pixels lie well inside a grain: where grains are hardly wider than"
-        " the beam, names are of what mixtures tell, and less sure",
+    return 1 - lost, (
+        f"only {pixels:.0%} of the pixels {what}: where grains are hardly wider than the beam, names are of"
+        " what mixtures tell, and less sure",
     )
 
 

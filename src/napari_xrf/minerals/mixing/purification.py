@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap
-from napari_xrf.minerals.mixing.ends import End, explaining_parts, spread_over
+from napari_xrf.minerals.mixing.ends import End, belief_for, explaining_parts, spread_over
 from napari_xrf.minerals.mixing.unmixing import FASTER, unmix
 
 _MOST_PIXELS = 8_000  # that teach
@@ -37,10 +37,10 @@ _TINY = 1e-6
 
 def purify_ends(
     binned: BinnedMap, ends: Sequence[End], places: NDArray[np.int16], progress: Progress = ignore_progress
-) -> tuple[tuple[End, ...], NDArray[np.int16], float]:
+) -> tuple[tuple[End, ...], NDArray[np.int16], float, tuple[str, ...]]:
     """Return purer ends, the largest first, and of which of them pixels (Y, X) mainly are; -1 of none.
 
-    Behind them stands how far their names can be believed, at most 1.
+    Behind them stands how far their names can be believed, at most 1, and a note where it is less.
 
     ``ends`` and ``places`` are those of :func:`~napari_xrf.minerals.mixing.ends.learn_ends`. The size of a
     purer end is that of pixels which would tell as much of it if they held nothing else.
@@ -62,7 +62,8 @@ def purify_ends(
     areas = fit.areas[:, order] / np.maximum(fit.areas.sum(axis=1, keepdims=True), _TINY)
     most = areas.max(axis=1)
     lying.flat[where] = np.where(most > _MAINLY, areas.argmax(axis=1), -1)
-    return tuple(purer), lying, 1 - max(_OFTEN - float((most > _NEARLY_ONE).mean()), 0.0)
+    nearly = float((most > _NEARLY_ONE).mean())
+    return tuple(purer), lying, *belief_for(max(_OFTEN - nearly, 0.0), nearly, "are nearly one phase")
 
 
 @dataclass(frozen=True, eq=False)
