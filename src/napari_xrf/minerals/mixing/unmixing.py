@@ -14,6 +14,7 @@ _OVER = 0.8  # of the slope before a step, behind it: less is no detour
 _CONVERGED = 1e-3  # of log-likelihood, that a step promised
 _SETTLED = 1e-6  # of area
 _WORTH = 4.0  # units of log-likelihood that an end must be worth
+_ANY_AREA = 1.0  # standard deviation of a share that nothing is known of
 _AREA_ERROR = 0.1  # as rocks of other code show
 _TINY = 1e-9
 
@@ -216,16 +217,35 @@ def _lead(own, ends, kinds, candidates, amounts):  # type: ignore[no-untyped-def
         alike = candidates[place] >= 0 and kinds[candidates[place]] == kinds[candidates[first]]
         if alike and amounts[place] > amounts[first]:
             first = place
+    # What shares all candidates could have instead: one may be about what two others are together.
+    used = np.flatnonzero(candidates >= 0)
+    number = used.size
+    bend = np.zeros((number, number))
+    for one in range(number):
+        for other in range(one + 1):
+            information = 0.0
+            for index in range(size):
+                product = ends[candidates[used[one]], index] * ends[candidates[used[other]], index]
+                information += product / max(own[index], 0.5)
+            bend[one, other] = bend[other, one] = information * total * total
+        bend[one, one] += 1.0 / _ANY_AREA**2
+    spread = np.linalg.inv(bend)
     least = 10.0
     for place in range(candidates.size):
         if candidates[place] < 0 or kinds[candidates[place]] == kinds[candidates[first]]:
             continue
-        information = 0.0
-        for index in range(size):
-            change = ends[candidates[first], index] - ends[candidates[place], index]
-            information += change * change / max(own[index], 0.5)
-        spread = _AREA_ERROR**2 + 1.0 / max(information * total * total, _TINY)  # of shares
-        least = min(least, (shares[first] - shares[place]) / np.sqrt(spread))
+        sides = np.zeros(number)
+        for one in range(number):
+            kind = kinds[candidates[used[one]]]
+            if kind == kinds[candidates[first]]:
+                sides[one] = 1.0
+            elif kind == kinds[candidates[place]]:
+                sides[one] = -1.0
+        error = _AREA_ERROR**2
+        for one in range(number):
+            for other in range(number):
+                error += sides[one] * spread[one, other] * sides[other]
+        least = min(least, (shares[first] - shares[place]) / np.sqrt(error))
     return least
 
 
