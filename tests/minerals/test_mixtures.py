@@ -47,6 +47,19 @@ def test_amounts_of_a_mixture_are_found():
     assert lead.min() > 2
 
 
+def test_an_end_that_two_others_nearly_are_together_leads_by_little_where_pixels_may_be_mixtures():
+    between = (SHAPES[0] + SHAPES[1]) / 2
+    between[10:15] *= 1.15
+    ends = 2 * np.array([SHAPES[0], SHAPES[1], between], dtype=np.float32)
+    kinds, candidates = np.arange(3, dtype=np.int32), np.array([[2, 0, 1]], dtype=np.int32)
+    found = [unmix(ends[2:], ends, kinds, candidates, free=free) for free in (1.0, 0.1)]
+    assert [amounts[0].tolist() for amounts, _, _ in found] == [pytest.approx([1, 0, 0], abs=0.01)] * 2
+    leads = [float(lead[0]) for _, _, lead in found]
+    beside_one = float(unmix(ends[2:], ends, kinds, candidates[:, :2].copy())[2][0])
+    assert 0.5 < leads[0] < 2 < 5 < leads[1]
+    assert beside_one > 5
+
+
 def fine_grains(seed=4, width=3):
     """A map of three phases in grains as wide as the beam: places (Y, X) of the main ones, and areas."""
     generator = np.random.default_rng(seed)
@@ -93,7 +106,7 @@ def test_the_fewer_pixels_are_of_one_phase_the_less_are_its_names_believed():
         _, _, belief, notes = purify_ends(binned, *ends_of(binned, areas, 0.5))
         believed.append(belief)
         assert ["nearly one phase" in note for note in notes] == [True] * (belief < 1)
-    assert 0.5 < believed[0] < believed[1] < believed[2] == 1
+    assert 0.5 < believed[0] < 1 == believed[1] == believed[2]
 
 
 def test_two_uneven_ends_are_left_as_they_are_and_doubted():

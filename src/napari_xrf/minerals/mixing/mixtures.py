@@ -23,6 +23,7 @@ _EVERYWHERE = 32  # ends that are tried where those around do not fit
 _FROM_ELSEWHERE = 16.0  # by how much deviance these have to explain more
 _AROUND = 0.5  # pixels of an end around
 _OF_A_KIND, _OFTEN = 2, 20.0  # ends of a kind, and by how much its second one counts less
+_LEAST_FREE = 0.1  # parts of area
 _SUREST_MIXTURE = 2.0  # standard deviations
 _TINY = 1e-9
 _STRATA = 12
@@ -92,6 +93,7 @@ class Mixing:
     named: NDArray[np.bool_]  # (M,) whether it has a name
     # What misfits are usual: as pixels were tried first, doubtful ones again, and everywhere
     peers: tuple[Peers, ...] = ()
+    free: float = 1.0  # standard deviation of a candidate's part of the area, before anything is measured
 
     @cached_property
     def kinds(self) -> NDArray[np.int32]:
@@ -123,7 +125,9 @@ class Mixing:
         pixels = [mixing._prepare(binned, slice(row, row + 1)) for row in np.unique(chosen).tolist()]
         together = _Pixels(*(np.concatenate([getattr(each, name.name) for each in pixels])
                              for name in fields(_Pixels)))  # fmt: skip
-        return replace(mixing, peers=mixing._unmix(together)[1])
+        # Where most pixels are of one phase, one that seems to be is hardly a mixture of two others.
+        free = max(float(np.mean(~together.plain)) ** 2, _LEAST_FREE)
+        return replace(mixing, peers=mixing._unmix(together)[1], free=free)
 
     def unmix(self, binned: BinnedMap, rows: slice) -> Mixtures:
         """Return what the measured pixels of some rows hold."""
@@ -168,7 +172,7 @@ class Mixing:
         used[:, 0] = best
         used[~plain, : candidates.shape[1]] = candidates[~plain]
         learning = not self.peers  # all pixels at once; later each thread has a band of rows
-        amounts, deviance, lead = unmix(counts, self.spectra, kinds, used, threads=learning)
+        amounts, deviance, lead = unmix(counts, self.spectra, kinds, used, free=self.free, threads=learning)
         lead[plain] = np.minimum(lead[plain], _lead_alone(pixels.likelihood[plain], kinds, totals[plain]))
         peers = self.peers or (Peers.of(deviance, totals),)
         misfit = peers[0].misfit(deviance, totals)
@@ -182,7 +186,7 @@ class Mixing:
                     tried = _candidates(best[again], pixels.likelihood[again], near, self.zones, _EVERYWHERE)
                 wide = np.full((again.size, _EVERYWHERE), -1, dtype=np.int32)
                 wide[:, : tried.shape[1]] = tried
-                found = unmix(counts[again], self.spectra, kinds, wide, threads=learning)
+                found = unmix(counts[again], self.spectra, kinds, wide, free=self.free, threads=learning)
                 better = deviance[again] - found[1] > (_FROM_ELSEWHERE if stage == 2 else 0)
                 again = again[better]
                 used[again] = wide[better]

@@ -14,7 +14,6 @@ _OVER = 0.8  # of the slope before a step, behind it: less is no detour
 _CONVERGED = 1e-3  # of log-likelihood, that a step promised
 _SETTLED = 1e-6  # of area
 _WORTH = 4.0  # units of log-likelihood that an end must be worth
-_ANY_AREA = 1.0  # standard deviation of a share that nothing is known of
 _AREA_ERROR = 0.1  # as rocks of other code show
 _TINY = 1e-9
 
@@ -25,13 +24,15 @@ def unmix(
     kinds: NDArray[np.int32],
     candidates: NDArray[np.int32],
     *,
+    free: float = 1.0,
     threads: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return what ends (M, B) pixels (n, B) hold; on all cores if asked for.
 
     ``kinds``: (M,) of which class each end is. ``candidates``: (n, K) the ends that a pixel may hold, the
-    most probable first; -1 where there are fewer. Returns ``amounts``: (n, K), ``deviance``: (n,), ``lead``:
-    (n,) standard deviations, of counting and a tenth of area, by which the largest class leads.
+    most probable first; -1 where there are fewer. ``free``: the standard deviation of a candidate's part of
+    the area before anything is measured. Returns ``amounts``: (n, K), ``deviance``: (n,), ``lead``: (n,)
+    standard deviations, of counting and a tenth of area, by which the largest class leads.
     """
     amounts = np.zeros(candidates.shape, dtype=np.float32)
     deviance, lead = (np.zeros(counts.shape[0], dtype=np.float32) for _ in range(2))
@@ -40,7 +41,7 @@ def unmix(
 
     def unmix_some(start: int) -> None:
         some = slice(start, start + at_once)
-        _unmix(counts[some], ends, kinds, candidates[some], amounts[some], deviance[some], lead[some])
+        _unmix(counts[some], ends, kinds, candidates[some], amounts[some], deviance[some], lead[some], free)
 
     starts = range(0, len(counts), at_once)
     for _ in in_threads(unmix_some, starts) if threads else map(unmix_some, starts):
@@ -49,12 +50,12 @@ def unmix(
 
 
 @compiled(fastmath=True)
-def _unmix(counts, ends, kinds, candidates, amounts, deviance, lead):  # type: ignore[no-untyped-def]
+def _unmix(counts, ends, kinds, candidates, amounts, deviance, lead, free):  # type: ignore[no-untyped-def]
     for pixel in range(counts.shape[0]):
         own = counts[pixel]
         level = _unmix_one(own, ends, candidates[pixel], amounts[pixel])
         deviance[pixel] = 2 * (_most(own) - level)
-        lead[pixel] = _lead(own, ends, kinds, candidates[pixel], amounts[pixel])
+        lead[pixel] = _lead(own, ends, kinds, candidates[pixel], amounts[pixel], free)
 
 
 @compiled(fastmath=True)
@@ -198,9 +199,9 @@ def _bounded_step(slope, bend, shares, step):  # type: ignore[no-untyped-def]
 
 
 @compiled(fastmath=True)
-def _lead(own, ends, kinds, candidates, amounts):  # type: ignore[no-untyped-def]
+def _lead(own, ends, kinds, candidates, amounts, free):  # type: ignore[no-untyped-def]
     """Return the lead of the largest class over each other candidate's, the least of them."""
-    size, total = own.size, max(amounts.sum(), _TINY)
+    total = max(amounts.sum(), _TINY)
     shares = np.empty(candidates.size)
     for place in range(candidates.size):
         shares[place] = 0.0
@@ -217,36 +218,39 @@ def _lead(own, ends, kinds, candidates, amounts):  # type: ignore[no-untyped-def
         alike = candidates[place] >= 0 and kinds[candidates[place]] == kinds[candidates[first]]
         if alike and amounts[place] > amounts[first]:
             first = place
-    # What shares all candidates could have instead: one may be about what two others are together.
     used = np.flatnonzero(candidates >= 0)
-    number = used.size
-    bend = np.zeros((number, number))
-    for one in range(number):
-        for other in range(one + 1):
-            information = 0.0
-            for index in range(size):
-                product = ends[candidates[used[one]], index] * ends[candidates[used[other]], index]
-                information += product / max(own[index], 0.5)
-            bend[one, other] = bend[other, one] = information * total * total
-        bend[one, one] += 1.0 / _ANY_AREA**2
-    spread = np.linalg.inv(bend)
+    spread = _spread(own, ends, candidates[used], total, free) if used.size > 1 else np.zeros((1, 1))
     least = 10.0
-    for place in range(candidates.size):
-        if candidates[place] < 0 or kinds[candidates[place]] == kinds[candidates[first]]:
+    for place in used:
+        if kinds[candidates[place]] == kinds[candidates[first]]:
             continue
-        sides = np.zeros(number)
-        for one in range(number):
-            kind = kinds[candidates[used[one]]]
-            if kind == kinds[candidates[first]]:
+        # Of what the two classes hold; sides of their ends: 1 and -1.
+        sides = np.zeros(used.size)
+        for one in range(used.size):
+            if kinds[candidates[used[one]]] == kinds[candidates[first]]:
                 sides[one] = 1.0
-            elif kind == kinds[candidates[place]]:
+            elif kinds[candidates[used[one]]] == kinds[candidates[place]]:
                 sides[one] = -1.0
         error = _AREA_ERROR**2
-        for one in range(number):
-            for other in range(number):
+        for one in range(used.size):
+            for other in range(used.size):
                 error += sides[one] * spread[one, other] * sides[other]
         least = min(least, (shares[first] - shares[place]) / np.sqrt(error))
     return least
+
+
+@compiled(fastmath=True)
+def _spread(own, ends, used, total, free):  # type: ignore[no-untyped-def]
+    """Return the covariances of shares: what one seems to hold may be of two others together."""
+    bend = np.zeros((used.size, used.size))
+    for one in range(used.size):
+        for other in range(one + 1):
+            information = 0.0
+            for index in range(own.size):
+                information += ends[used[one], index] * ends[used[other], index] / max(own[index], 0.5)
+            bend[one, other] = bend[other, one] = information * total * total
+        bend[one, one] += 1.0 / free**2
+    return np.linalg.inv(bend)
 
 
 @compiled(fastmath=True)
