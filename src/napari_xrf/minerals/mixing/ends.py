@@ -145,21 +145,16 @@ def belief_in_ends(
     ``places``, ``winner``: (Y, X) as :func:`learn_ends` returns and takes them.
     """
     inside, uneven = _inside(places, winner), min(_usual_variation(ends) / _DOUBTED - 1, 1.0)
-    return belief_for(
-        _LOST * max(_WELL_INSIDE - inside, 0.0) * max(uneven, 0.0), inside, "lie well inside a grain"
-    )
-
-
-def belief_for(lost: float, pixels: float, what: str) -> tuple[float, tuple[str, ...]]:
-    """Return how far names can be believed that lose so much of it, and a note where any is lost.
-
-    ``pixels``: the part of the pixels that teach names: of these it is told ``what`` they do.
-    """
-    if lost <= 0:
+    if inside >= _WELL_INSIDE or uneven <= 0:
         return 1.0, ()
-    return 1 - lost, (
+    return 1 - _LOST * (_WELL_INSIDE - inside) * uneven, (told_of_grains(inside, "lie well inside a grain"),)
+
+
+def told_of_grains(pixels: float, what: str) -> str:
+    """Return a note on fine grains: of that part of the pixels only can be said ``what`` names rest on."""
+    return (
         f"only {pixels:.0%} of the pixels {what}: where grains are hardly wider than the beam, names are of"
-        " what mixtures tell, and less sure",
+        " what mixtures tell, and less sure"
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap
-from napari_xrf.minerals.mixing.ends import End, belief_for, explaining_parts, spread_over
+from napari_xrf.minerals.mixing.ends import End, explaining_parts, spread_over, told_of_grains
 from napari_xrf.minerals.mixing.unmixing import FASTER, unmix
 
 _MOST_PIXELS = 8_000  # that teach
@@ -31,17 +31,17 @@ _MAINLY = 0.5  # of a pixel's area: it lies in a grain
 # Where fewer than that part of the pixels are nearly one phase, names are less sure by what is lacking. In
 # grains of six beams of rocks of other code these are half of all, in those of four a third, of two a sixth;
 # down to four the leads of classes tell how sure they are.
-_NEARLY_ONE, _OFTEN = 0.75, 0.25
+_NEARLY_ONE, _OFTEN = 0.75, 0.2
 _TOLD = 1 / 3  # of what pixels tell: the areas are found, too; as rocks of other code show
 _TINY = 1e-6
 
 
 def purify_ends(
     binned: BinnedMap, ends: Sequence[End], places: NDArray[np.int16], progress: Progress = ignore_progress
-) -> tuple[tuple[End, ...], NDArray[np.int16], float, tuple[str, ...]]:
+) -> tuple[tuple[End, ...], NDArray[np.int16], float, str]:
     """Return purer ends, the largest first, and of which of them pixels (Y, X) mainly are; -1 of none.
 
-    Behind them stands how far their names can be believed, at most 1, and a note where it is less.
+    Behind them stand how far their names can be believed, at most 1, and a note on that.
 
     ``ends`` and ``places`` are those of :func:`~napari_xrf.minerals.mixing.ends.learn_ends`. The size of a
     purer end is that of pixels which would tell as much of it if they held nothing else.
@@ -64,7 +64,8 @@ def purify_ends(
     most = areas.max(axis=1)
     lying.flat[where] = np.where(most > _MAINLY, areas.argmax(axis=1), -1)
     nearly = float((most > _NEARLY_ONE).mean())
-    return tuple(purer), lying, *belief_for(max(_OFTEN - nearly, 0.0), nearly, "are nearly one phase")
+    told = told_of_grains(nearly, "are nearly one phase")
+    return tuple(purer), lying, 1 - max(_OFTEN - nearly, 0.0), told
 
 
 @dataclass(frozen=True, eq=False)
