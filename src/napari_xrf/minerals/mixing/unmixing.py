@@ -201,41 +201,28 @@ def _bounded_step(slope, bend, shares, step):  # type: ignore[no-untyped-def]
 @compiled(fastmath=True)
 def _lead(own, ends, kinds, candidates, amounts, free):  # type: ignore[no-untyped-def]
     """Return the lead of the largest class over each other candidate's, the least of them."""
-    total = max(amounts.sum(), _TINY)
-    shares = np.empty(candidates.size)
-    for place in range(candidates.size):
-        shares[place] = 0.0
-        if candidates[place] >= 0:
-            for other in range(candidates.size):
-                if candidates[other] >= 0 and kinds[candidates[other]] == kinds[candidates[place]]:
-                    shares[place] += amounts[other] / total
-    first = 0
-    for place in range(candidates.size):
-        if shares[place] > shares[first]:
-            first = place
-    # Of its class the end that the pixel holds most of.
-    for place in range(candidates.size):
-        alike = candidates[place] >= 0 and kinds[candidates[place]] == kinds[candidates[first]]
-        if alike and amounts[place] > amounts[first]:
-            first = place
     used = np.flatnonzero(candidates >= 0)
+    own_kinds, total = kinds[candidates[used]], max(amounts.sum(), _TINY)
+    shares = np.zeros(used.size)
+    for one in range(used.size):
+        for other in range(used.size):
+            if own_kinds[other] == own_kinds[one]:
+                shares[one] += amounts[used[other]] / total
+    first = int(shares.argmax())
     spread = _spread(own, ends, candidates[used], total, free) if used.size > 1 else np.zeros((1, 1))
     least = 10.0
-    for place in used:
-        if kinds[candidates[place]] == kinds[candidates[first]]:
+    for rival in range(used.size):
+        if own_kinds[rival] == own_kinds[first]:
             continue
-        # Of what the two classes hold; sides of their ends: 1 and -1.
+        # Of what the ends of the first class hold, 1, less what those of the other do, -1.
         sides = np.zeros(used.size)
-        for one in range(used.size):
-            if kinds[candidates[used[one]]] == kinds[candidates[first]]:
-                sides[one] = 1.0
-            elif kinds[candidates[used[one]]] == kinds[candidates[place]]:
-                sides[one] = -1.0
+        sides[own_kinds == own_kinds[first]] = 1.0
+        sides[own_kinds == own_kinds[rival]] = -1.0
         error = _AREA_ERROR**2
         for one in range(used.size):
             for other in range(used.size):
                 error += sides[one] * spread[one, other] * sides[other]
-        least = min(least, (shares[first] - shares[place]) / np.sqrt(error))
+        least = min(least, (shares[first] - shares[rival]) / np.sqrt(error))
     return least
 
 
