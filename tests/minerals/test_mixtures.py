@@ -106,7 +106,7 @@ def test_the_fewer_pixels_are_of_one_phase_the_less_are_its_names_believed():
         _, _, belief, note = purify_ends(binned, *ends_of(binned, areas, 0.5))
         believed.append(belief)
         assert "nearly one phase" in note
-    assert 0.5 < believed[0] < 1 == believed[1] == believed[2]
+    assert 0.5 < believed[0] < believed[1] < believed[2] == 1
 
 
 def test_two_uneven_ends_are_left_as_they_are_and_doubted():
