@@ -812,6 +812,7 @@ def test_undecided_pixels_stand_in_table_and_legend(viewer, qtbot):
     table.horizontalHeader().sectionClicked.emit(1)
     names = [row[1] for row in table.rows()]
     assert names.index("of it undecided") == names.index("unknown") + 1
+    assert table.rows()[names.index("of it undecided")][2] == ""  # areas are of what pixels hold
     widget.legend.setChecked(True)
     assert "unknown (73% undecided)" in {text.strip() for text in viewer.layers["Legend"].text.values}
     layer.data_setitem((np.full(4, 2), np.arange(2, 6)), 3)  # decided by hand

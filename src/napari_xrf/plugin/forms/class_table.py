@@ -57,8 +57,8 @@ class ClassTable(Table):
         unknown = next((at for at, row in enumerate(shown) if row and row.label == UNKNOWN_LABEL), -1) + 1
         if undecided and unknown:
             shown.insert(unknown, None)
-            area = 100 * undecided / sum(row.pixels for row in rows)
-            texts.insert(unknown, ("", _UNDECIDED, f"{area:.1f}", "", "", f"{undecided:,}", ""))
+            # Areas are of what pixels hold, and undecided ones hold named classes: only pixels are told.
+            texts.insert(unknown, ("", _UNDECIDED, "", "", "", f"{undecided:,}", ""))
         kept = self.selected()
         self._filling = True
         self.show_rows(texts)
