@@ -6,7 +6,7 @@ from our own forward model (:mod:`.composition`), errors from counts and from wh
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
-from napari_xrf.maps.quantification.bound_oxygen import choose_oxygen
+from napari_xrf.maps.quantification.bound_oxygen import OxygenChoice, choose_oxygen
 from napari_xrf.maps.quantification.composition import (
     Recipe,
     Solution,
@@ -25,7 +25,11 @@ from napari_xrf.maps.quantification.composition import (
     without,
 )
 from napari_xrf.maps.quantification.composition_errors import oxygen_by_valence, quantities_of, residuals_of
-from napari_xrf.maps.quantification.fitted_excitation import counts_with_argon, fit_excitation
+from napari_xrf.maps.quantification.fitted_excitation import (
+    FittedExcitation,
+    counts_with_argon,
+    fit_excitation,
+)
 from napari_xrf.maps.quantification.light_matter import FAR_LEVEL, LightMatter, light_matter
 from napari_xrf.maps.quantification.net_counts import (
     SEEN,
@@ -192,86 +196,44 @@ def quantify_counts(
     what it was measured with. ``left_out``: elements of ``counts`` that show, but that weights are normalised
     without. Raises InvalidInput when the instrument excites none of the families.
     """
-    notes = [part.doubt] if part.doubt else []
-    excitation = part.cube.excitation
-    if excitation.kind is None and excitation.instrument is None and recipe.instrument is None:
-        notes.append(
-            f"the file does not say what excites the sample; taken is {told_source(part.instrument)}"
-        )
-    exposure, asked = exposure_of(part), recipe
-    choice = choose_oxygen(counts, part, recipe, exposure)
-    fitted = choice.fitted
-    solved, recipe = fitted.solution, fitted.recipe
-    notes += [*choice.notes, *fitted.notes]
-    if not solved.converged:
-        notes.append("the composition did not settle; take it as a rough one")
-    if dark := not_excited(counts, solved):
-        notes.append(
-            f"{' and '.join(dark)} shows, and {told_source(solved.instrument)} excites no line of it: it"
-            " is left out of the sum. Is the source another?"
-        )
-    notes += _of_anions(solved)
-    over_dose = _over_dose(solved, exposure)
+    case = _Case(counts, part, recipe, exposure_of(part), left_out)
+    choice = choose_oxygen(counts, part, recipe, case.exposure)
+    solved = choice.fitted.solution
+    over_dose = _over_dose(solved, case.exposure)
     total = over_dose * (1 - solved.rest)
-    notes += _of_dose(recipe, total, exposure)
-    absolute = recipe.by_dose or recipe.oxygen == "difference"
+    notes = [
+        *_of_source(part, recipe),
+        *choice.notes,
+        *choice.fitted.notes,
+        *_of_solution(solved, counts),
+        *_of_dose(choice.fitted.recipe, total, case.exposure),
+        *_of_valences(without(solved, left_out)),
+    ]
+    absolute = choice.fitted.recipe.by_dose or choice.fitted.recipe.oxygen == "difference"
     by = over_dose if absolute and math.isfinite(total) else None
-    notes += _of_valences(without(solved, left_out))
-    light = light_matter(solved, part, fitted.scatter_ratio, total)
-    if by is None and light.part > 0:
-        if light.part > _BENDS_LENS:
-            lit = replace(asked, oxygen=solved.recipe.oxygen, light=light.part)
-            fitted = fit_excitation(counts, part, lit, exposure)
-            light = light_matter(fitted.solution, part, fitted.scatter_ratio, total)
-        solved = fitted.solution
-        told = replace(solved.recipe, light=light.part)
-        solved = solve_composition(solved.counts, solved.instrument, told, exposure, solved.fractions)
+    whole, light = _with_light(case, choice.fitted, total, by is None)
     if by is None:
         notes += _of_light(light)
-    if abs(light.level) > FAR_LEVEL:
-        notes.append(
-            f"the background is {math.exp(light.level):.2g} times what such a sample would scatter: is the"
-            " source or geometry another than is taken?"
-        )
-    whole, solved = solved, without(solved, left_out, normalised=by is None)
+    notes += _of_background(light)
+    solved = without(whole, left_out, normalised=by is None)
     notes += _of_left_out(left_out, whole, normalised=by is None)
     entries = quantities_of(solved, by, light)
-    blind = [entry.element for entry in entries if entry.detection_limit > _BLIND]
-    if blind:
-        notes.append(
-            f"{' and '.join(blind)} could make tenths of the sample and not be seen here, which makes all"
-            " weights unsure; leave out what is known to be absent"
+    notes += _of_blind(entries)
+    if (thin := _of_thin(solved, part, choice.fitted.recipe)) is not None:
+        notes.append(thin)
+        errors = (math.hypot(entry.standard_error, _THIN * entry.weight_fraction) for entry in entries)
+        entries = tuple(
+            replace(one, standard_error=error) for one, error in zip(entries, errors, strict=True)
         )
-    source, stated = solved.instrument.source, part.cube.excitation.energy_kev or 0.0
-    if isinstance(source, ElectronBeam) and recipe.instrument is None and stated > source.energy_kev:
-        notes.append(
-            f"electrons of {stated:.3g} keV are those of transmission microscopes, whose samples are thin:"
-            f" taken is a thick one under {source.energy_kev:.3g} keV. The errors hold half of each weight"
-        )
-        thin = (math.hypot(entry.standard_error, _THIN * entry.weight_fraction) for entry in entries)
-        entries = tuple(replace(one, standard_error=error) for one, error in zip(entries, thin, strict=True))
-    rivals = [(whole, _AGAINST_STATED)] if whole is not solved else []
-    if choice.rival:
-        rivals.append((without(choice.rival.solution, left_out, by is None), choice.doubt))
-    if not recipe.by_dose and recipe.oxygen == "stoichiometry" and total < 1 - _FAR_FROM_WHOLE:
-        dosed = fit_excitation(counts, part, replace(recipe, by_dose=True), exposure)
-        rivals.append((without(dosed.solution, left_out, normalised=False), _LIGHT_BY_DOSE))
-    if (other := other_source(whole, part)) is not None:
-        notes.append(
-            f"the spectrum speaks against {told_source(solved.instrument)}: {other.told}. The errors hold"
-            f" what {other.name} would give; state what excites the sample, and the angles"
-        )
-        by_other = replace(asked, instrument=other.instrument, fitted=None)
-        again = choose_oxygen(counts, part, by_other, exposure)
-        solution = _less(again.fitted.solution, light) if by is None else again.fitted.solution
-        rivals.append((without(solution, left_out, by is None), _AGAINST_STATED))
+    rivals, told = _rivals(case, choice, whole, light, total, by is None)
+    notes += told
     for rival, doubt in rivals:
         others = ((by or 1.0) * rival.fractions.get(entry.element, 0.0) for entry in entries)
         entries = tuple(_in_doubt(entry, other, doubt) for entry, other in zip(entries, others, strict=True))
     return Quantities(
         part.cube.name,
         entries,
-        "formula" if recipe.companions else choice.oxygen,
+        "formula" if choice.fitted.recipe.companions else choice.oxygen,
         tuple(notes),
         residuals_of(solved),
         total,
@@ -282,12 +244,115 @@ def quantify_counts(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """What is asked of a spectrum."""
+
+    counts: Mapping[str, NetCounts]
+    part: CalibratedMap
+    recipe: Recipe
+    exposure: float | None
+    left_out: Collection[str]
+
+
+def _with_light(
+    case: _Case, fitted: FittedExcitation, total: float, normalised: bool
+) -> tuple[Solution, LightMatter]:
+    """Return the composition with the light matter that is likely beside it, and how much that is."""
+    solved = fitted.solution
+    light = light_matter(solved, case.part, fitted.scatter_ratio, total)
+    if not normalised or light.part <= 0:
+        return solved, light
+    if light.part > _BENDS_LENS:
+        lit = replace(case.recipe, oxygen=solved.recipe.oxygen, light=light.part)
+        fitted = fit_excitation(case.counts, case.part, lit, case.exposure)
+        solved = fitted.solution
+        light = light_matter(solved, case.part, fitted.scatter_ratio, total)
+    told = replace(solved.recipe, light=light.part)
+    return solve_composition(solved.counts, solved.instrument, told, case.exposure, solved.fractions), light
+
+
+def _rivals(
+    case: _Case, choice: OxygenChoice, whole: Solution, light: LightMatter, total: float, normalised: bool
+) -> tuple[list[tuple[Solution, float]], list[str]]:
+    """Return other compositions that the spectrum may be of, how probable each is, and what is told."""
+    recipe, left_out = choice.fitted.recipe, case.left_out
+    rivals, notes = [(whole, _AGAINST_STATED)] if set(left_out) & set(whole.families) else [], []
+    if choice.rival:
+        rivals.append((without(choice.rival.solution, left_out, normalised), choice.doubt))
+    if not recipe.by_dose and recipe.oxygen == "stoichiometry" and total < 1 - _FAR_FROM_WHOLE:
+        dosed = fit_excitation(case.counts, case.part, replace(recipe, by_dose=True), case.exposure)
+        rivals.append((without(dosed.solution, left_out, normalised=False), _LIGHT_BY_DOSE))
+    if (other := other_source(whole, case.part)) is not None:
+        notes.append(
+            f"the spectrum speaks against {told_source(whole.instrument)}: {other.told}. The errors hold"
+            f" what {other.name} would give; state what excites the sample, and the angles"
+        )
+        by_other = replace(case.recipe, instrument=other.instrument, fitted=None)
+        again = choose_oxygen(case.counts, case.part, by_other, case.exposure).fitted.solution
+        solution = _less(again, light) if normalised else again
+        rivals.append((without(solution, left_out, normalised), _AGAINST_STATED))
+    return rivals, notes
+
+
 def _less(solution: Solution, light: LightMatter) -> Solution:
     """Return a solution of oxides that leaves room for as much light matter as another has."""
     if solution.recipe.oxygen != "stoichiometry" or solution.recipe.light > 0:
         return solution
     left = {element: (1 - light.part) * value for element, value in solution.fractions.items()}
     return replace(solution, fractions=left)
+
+
+def _of_source(part: CalibratedMap, recipe: Recipe) -> list[str]:
+    """Say what is doubted of the axis, and what is taken where nothing says what excites the sample."""
+    notes, excitation = [part.doubt] if part.doubt else [], part.cube.excitation
+    if excitation.kind is None and excitation.instrument is None and recipe.instrument is None:
+        notes.append(
+            f"the file does not say what excites the sample; taken is {told_source(part.instrument)}"
+        )
+    return notes
+
+
+def _of_solution(solved: Solution, counts: Mapping[str, NetCounts]) -> list[str]:
+    """Say what a composition does not account for."""
+    notes = [] if solved.converged else ["the composition did not settle; take it as a rough one"]
+    if dark := not_excited(counts, solved):
+        notes.append(
+            f"{' and '.join(dark)} shows, and {told_source(solved.instrument)} excites no line of it: it"
+            " is left out of the sum. Is the source another?"
+        )
+    return [*notes, *_of_anions(solved)]
+
+
+def _of_background(light: LightMatter) -> list[str]:
+    if abs(light.level) <= FAR_LEVEL:
+        return []
+    return [
+        f"the background is {math.exp(light.level):.2g} times what such a sample would scatter: is the"
+        " source or geometry another than is taken?"
+    ]
+
+
+def _of_blind(entries: Sequence[Quantity]) -> list[str]:
+    """Say which elements could be much of the sample and not show."""
+    blind = [entry.element for entry in entries if entry.detection_limit > _BLIND]
+    if not blind:
+        return []
+    return [
+        f"{' and '.join(blind)} could make tenths of the sample and not be seen here, which makes all"
+        " weights unsure; leave out what is known to be absent"
+    ]
+
+
+def _of_thin(solved: Solution, part: CalibratedMap, recipe: Recipe) -> str | None:
+    """Say that electrons of a transmission microscope go through their sample; None where they do not."""
+    source, stated = solved.instrument.source, part.cube.excitation.energy_kev or 0.0
+    if not isinstance(source, ElectronBeam) or recipe.instrument is not None or stated <= source.energy_kev:
+        return None
+    return (
+        f"electrons of {stated:.3g} keV are those of transmission microscopes, whose samples are thin:"
+        f" taken is a thick one under {source.energy_kev:.3g} keV. The errors hold half of each weight"
+    )
 
 
 def _of_left_out(left_out: Collection[str], whole: Solution, normalised: bool) -> list[str]:
