@@ -24,7 +24,7 @@ from napari_xrf.minerals.naming.comparison_of_ends import (
 from napari_xrf.minerals.naming.constraints import contradictions
 
 _LIKELY, _COMPOSITIONS = 20, 3  # compositions that are compared in full, and those of one mineral
-_ABOUT_THE_LINES = 0.008  # squared distance of the roots of two spectra of lines, of sum 1
+_ABOUT_THE_LINES = 0.005  # squared distance of the roots of two spectra of lines, of sum 1
 _NEAREST_MINERALS = 3  # that may be twins of a part of a mixture
 _NEAREST = 5  # compositions whose mean continuum is about that of an end
 _KEEPS = 6.0  # by how much another must be better than what the pixels seemed to be
