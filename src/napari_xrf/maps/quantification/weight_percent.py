@@ -364,7 +364,7 @@ def _of_left_out(left_out: Collection[str], whole: Solution, normalised: bool) -
     for family, counted in whole.counts.items():
         if (element := split_family(family)[0]) in net:
             net[element] = max(net[element], counted.counts)
-    names = ", ".join(f"{e} ({net[e]:.2g} counts)" for e in sorted(net, key=lambda e: -net[e]))
+    names = ", ".join(f"{e} ({net[e]:,.0f} counts)" for e in sorted(net, key=lambda e: -net[e]))
     told = f"not named, but seen: {names}"
     if not normalised:
         return [f"{told}; they absorb and scatter, and the weights are those of the others"]

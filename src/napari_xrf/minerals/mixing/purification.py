@@ -29,9 +29,9 @@ _WORTH = 0.6  # of log-likelihood in each bin that an end must be worth: chance 
 _FEWEST = 2  # ends
 _MAINLY = 0.5  # of a pixel's area: it lies in a grain
 # Where fewer than that part of the pixels are nearly one phase, names are less sure by what is lacking. In
-# grains of six beams of rocks of other code these are half of all, in those of four a third, of two a sixth;
-# down to four the leads of classes tell how sure they are.
-_NEARLY_ONE, _OFTEN = 0.75, 1 / 3
+# grains of six beams of rocks of other code half of all are, of four three to four in ten, of two one to
+# three: down to four the leads of classes tell how sure names are, below it ends are mixtures still.
+_NEARLY_ONE, _OFTEN = 0.75, 0.37
 _TOLD = 1 / 3  # of what pixels tell: the areas are found, too; as rocks of other code show
 _TINY = 1e-6
 
