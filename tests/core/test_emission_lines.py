@@ -66,5 +66,5 @@ def test_lists_of_elements_are_read_in_any_case(text):
 
 
 def test_words_that_are_no_element_are_named():
-    with pytest.raises(InvalidInput, match="Xx"):
+    with pytest.raises(InvalidInput, match="xx"):
         parse_elements("Fe, xx")
