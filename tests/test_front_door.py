@@ -20,6 +20,7 @@ NOTEBOOK = Path(__file__).parents[1] / "docs" / "first-map.ipynb"
 DOORS = (
     "align",
     "calibrate",
+    "decode",
     "denoise",
     "explain_mineral",
     "clean_labels",
@@ -105,6 +106,7 @@ def test_every_noun_that_is_written_is_read_back(tmp_path):
 
 def test_a_network_names_minerals_and_elements_by_name(tmp_path):
     rock = nx.synthesize("minerals", ["quartz", "pyrite"], shape=(8, 9), seed=3).cube
+    assert nx.decode(rock, {"Fe": 0}).cube.counts.sum() < 0.9 * nx.decode(rock).cube.counts.sum()
     named = nx.map_minerals(rock, ["quartz", "pyrite"], method="mineral-cnn")
     assert named.method == "mineral-cnn"
     assert "Fe" in nx.map_elements(rock, "Fe", method="maxrf-cnn")
@@ -166,6 +168,8 @@ def test_training_by_name(tmp_path):
         (lambda: nx.map_elements(tiny(), ["Xx"]), "Xx"),
         (lambda: nx.map_elements(tiny(), ["Fe"], method="magic"), "magic"),
         (lambda: nx.predict("no-such-model", tiny()), "no-such-model"),
+        (lambda: nx.decode(tiny(), model="no-such-model"), "no-such-model"),
+        (lambda: nx.decode(tiny(), {"Fe": -1}), "Fe"),
         (lambda: nx.simulate("NaCl$"), "NaCl"),
         (lambda: nx.simulate("NaCl", counts=-1), "above 0"),
         (lambda: nx.simulate("qurtz"), "Did you mean quartz"),

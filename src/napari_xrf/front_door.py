@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_xrf.core.spectrum import Spectrum
     from napari_xrf.learning.evaluation.method_choice import MethodComparison
     from napari_xrf.learning.model import Model
+    from napari_xrf.learning.prediction.decoding import Decoded
     from napari_xrf.learning.prediction.prediction import Prediction
     from napari_xrf.maps.calibrated_map import CalibratedMap
     from napari_xrf.maps.denoising import Denoising
@@ -51,6 +52,7 @@ __all__ = [
     "compare_classifiers",
     "compare_labels",
     "compare_maps",
+    "decode",
     "denoise",
     "explain_mineral",
     "find_elements",
@@ -670,6 +672,45 @@ def predict(
 
     loaded = load_model(model) if isinstance(model, str | Path) else model
     return run(loaded, _map_of(source, progress), outputs=outputs, device=device, progress=progress)
+
+
+@checked
+def decode(
+    source: Map,
+    factors: Mapping[str, float] | None = None,
+    added: Mapping[str, float] | None = None,
+    *,
+    model: str | Path | Model = "line-autoencoder",
+    device: str = "auto",
+    progress: Progress = ignore_progress,
+) -> Decoded:
+    """Make a map from a network's code of its spectra, with elements turned down, up or in.
+
+    Parameters
+    ----------
+    source
+        A map, or its file.
+    factors
+        Element or line (``"Pb"``, ``"Fe ka1"``) → factor, from 0, which takes it out.
+    added
+        Element or line → what is put in, as a share of a spectrum's counts.
+    model
+        One whose code is emission lines: a shipped model's name, a weights file or its folder, or a loaded
+        model.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no such model, its code has no names, a name is not in it, or a value is below 0.
+    """
+    from napari_xrf.learning.prediction.decoding import decode as run
+    from napari_xrf.learning.weights import load_model
+
+    loaded = load_model(model) if isinstance(model, str | Path) else model
+    changes: dict[str, Any] = {"factors": factors, "added": added}
+    return run(loaded, _map_of(source, progress), **changes, device=device, progress=progress)
 
 
 @checked

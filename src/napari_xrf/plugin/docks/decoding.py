@@ -36,10 +36,6 @@ _HEADS = ("Element", "Of the code, %", "Factor", "Added, %")
 _FACTOR, _ADDED = 2, 3  # columns that are edited
 _HINT = "Type a factor (0 takes the element out, 2 doubles it) or what is put in, as % of the counts"
 _COLORS = {"measured": "#b0b0b0", "its code": "#56b4e9", "edited": "#e69f00"}
-_NEEDS = (
-    "from napari_xrf.learning.prediction.decoding import decode",
-    "from napari_xrf.learning.weights import load_model",
-)
 _PLOT_HEIGHT = 170
 _EXPLAINED = 0.95  # of the variance, below which names of the code are not believed without a word
 
@@ -271,13 +267,11 @@ class DecodingDock(Dock):
         self, layer: Any, model: str, factors: dict[str, float], added: dict[str, float], decoded: Decoded
     ) -> None:
         changes = f"factors={written(factors)}, added={written(added)}"
-        call = f"decode(load_model({written(model)}), {{0}}, {changes}).cube"
+        call = f"nx.decode({{0}}, {changes}, model={written(model)}).cube"
         recipe: dict[str, Any] = {"model": model}
         recipe |= {"factors": _changes_text(factors)} if factors else {}
         recipe |= {"add": _changes_text(added)} if added else {}
-        made = made_by(
-            [cube_layer(decoded.cube)], "decoded", call, layer, recipe={"decode": recipe}, needs=_NEEDS
-        )
+        made = made_by([cube_layer(decoded.cube)], "decoded", call, layer, recipe={"decode": recipe})
         kept = self._whole, self._plain, self.factors, self.added
         (added_layer,) = add_layers(self.viewer, made, over=layer)
         follow_energy(self.viewer, added_layer)
