@@ -166,6 +166,12 @@ def test_a_pixel_without_counts_holds_nothing():
     assert deviance[0] == pytest.approx(0, abs=1e-3)
 
 
+def test_a_pixel_without_candidates_holds_nothing():
+    spectra, none = SHAPES.astype(np.float32), np.full((1, 2), -1, dtype=np.int32)
+    amounts, _, _ = unmix(spectra[:1], spectra, np.arange(3, dtype=np.int32), none)
+    assert not amounts.any()
+
+
 def test_a_stranger_within_a_class_is_an_end_of_its_own_and_pixels_hold_what_they_are_made_of():
     binned, areas = halves()
     seeming = np.where(areas[..., 1] > 0.5, 1, 0)  # the stranger passes for the left half

@@ -190,8 +190,8 @@ def learn_mineral_phases(
     if single.prior.coherences[-1] >= _COHERENT:
         ends, places = learn_ends(taught.binned, winner, progress)
         if are_mixtures(ends, places, winner):
-            ends, places, coarse, told_of_grains = purify_ends(taught.binned, ends, places, progress)
-            doubt = (told_of_grains,)
+            ends, places, coarse, note = purify_ends(taught.binned, ends, places, progress)
+            doubt = (note,)
         else:
             coarse, doubt = belief_in_ends(ends, places, winner)
     mixed = bool(ends)

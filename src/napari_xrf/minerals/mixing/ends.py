@@ -151,7 +151,7 @@ def belief_in_ends(
 
 
 def told_of_grains(pixels: float, what: str) -> str:
-    """Return a note on fine grains: of that part of the pixels only can be said ``what`` names rest on."""
+    """Return a note on fine grains: only that part of the pixels are, or do, ``what`` makes names sure."""
     return (
         f"only {pixels:.0%} of the pixels {what}: where grains are hardly wider than the beam, names are of"
         " what mixtures tell, and less sure"

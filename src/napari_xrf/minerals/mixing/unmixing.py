@@ -201,7 +201,9 @@ def _bounded_step(slope, bend, shares, step):  # type: ignore[no-untyped-def]
 @compiled(fastmath=True)
 def _lead(own, ends, kinds, candidates, amounts, free):  # type: ignore[no-untyped-def]
     """Return the lead of the largest class over each other candidate's, the least of them."""
-    used = np.flatnonzero(candidates >= 0)
+    least, used = 10.0, np.flatnonzero(candidates >= 0)
+    if used.size < 2:
+        return least
     own_kinds, total = kinds[candidates[used]], max(amounts.sum(), _TINY)
     shares = np.zeros(used.size)
     for one in range(used.size):
@@ -209,8 +211,7 @@ def _lead(own, ends, kinds, candidates, amounts, free):  # type: ignore[no-untyp
             if own_kinds[other] == own_kinds[one]:
                 shares[one] += amounts[used[other]] / total
     first = int(shares.argmax())
-    spread = _spread(own, ends, candidates[used], total, free) if used.size > 1 else np.zeros((1, 1))
-    least = 10.0
+    spread = _spread(own, ends, candidates[used], total, free)
     for rival in range(used.size):
         if own_kinds[rival] == own_kinds[first]:
             continue
