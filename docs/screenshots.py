@@ -65,6 +65,13 @@ def picture(viewer: Any, folder: Path, themes: list[str], name: str, ending: str
     viewer.theme = themes[0]
 
 
+def save_and_close(viewer: Any, save: Any, dock: Any) -> None:
+    """Save the window with the whole map in view, and close the dock."""
+    viewer.reset_view()
+    save()
+    dock.destroyOnClose()
+
+
 def show_spectra(viewer: Any, save: Any) -> None:
     """Draw three regions, mark lines, and show the map of rubidium."""
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Spectrum")
@@ -139,9 +146,7 @@ def align(viewer: Any, save: Any) -> None:
     widget.run.click()
     finish(widget)
     viewer.layers["Fe K"].visible = False
-    viewer.reset_view()
-    save()
-    dock.destroyOnClose()
+    save_and_close(viewer, save, dock)
     for layer in [layer for layer in viewer.layers if layer is photo or layer._type_string == "points"]:
         viewer.layers.remove(layer)
 
@@ -195,9 +200,7 @@ def plot_maps(viewer: Any, save: Any) -> None:
     finish(widget)
     widget.matrix.click()
     finish(widget)
-    viewer.reset_view()
-    save()
-    dock.destroyOnClose()
+    save_and_close(viewer, save, dock)
 
 
 def table_regions(viewer: Any, save: Any) -> None:
@@ -207,9 +210,7 @@ def table_regions(viewer: Any, save: Any) -> None:
     widget.elements.setText("K, Ca, Mn, Fe, Rb")
     widget.run.click()
     finish(widget)
-    viewer.reset_view()
-    save()
-    dock.destroyOnClose()
+    save_and_close(viewer, save, dock)
 
 
 def quantify(viewer: Any, save: Any) -> None:
@@ -220,9 +221,7 @@ def quantify(viewer: Any, save: Any) -> None:
     widget.labels.choose(viewer.layers["True minerals"])
     widget.run.click()
     finish(widget)
-    viewer.reset_view()
-    save()
-    dock.destroyOnClose()
+    save_and_close(viewer, save, dock)
 
 
 def map_minerals(viewer: Any, save: Any) -> None:
@@ -250,9 +249,7 @@ def clean_up(viewer: Any, save: Any) -> None:
     widget.run.click()
     finish(widget)
     let_pass(1)
-    viewer.reset_view()
-    save()
-    dock.destroyOnClose()
+    save_and_close(viewer, save, dock)
 
 
 def find_phases(viewer: Any, save: Any) -> None:
@@ -260,8 +257,7 @@ def find_phases(viewer: Any, save: Any) -> None:
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Phases")
     widget.run.click()
     finish(widget)
-    save()
-    dock.destroyOnClose()
+    save_and_close(viewer, save, dock)
 
 
 def ask_model(viewer: Any, save: Any) -> None:
@@ -299,9 +295,7 @@ def edit_code(viewer: Any, save: Any) -> None:
         widget.table.item([line[0] for line in widget.table.rows()].index(element), 2).setText(str(factor))
     until(lambda: len(widget.plot.curves()) == 3)
     let_pass(1)
-    viewer.reset_view()
-    save()
-    dock.destroyOnClose()
+    save_and_close(viewer, save, dock)
 
 
 def compare_maps(viewer: Any, save: Any) -> None:
@@ -317,9 +311,7 @@ def compare_maps(viewer: Any, save: Any) -> None:
     widget.run.click()
     finish(widget)
     let_pass(1)
-    viewer.reset_view()
-    save()
-    dock.destroyOnClose()
+    save_and_close(viewer, save, dock)
     viewer.layers.remove(made)
 
 
@@ -365,9 +357,7 @@ def synthesize(viewer: Any, save: Any) -> None:
     until(lambda: "Spectrum" in "".join(viewer.window.dock_widgets))  # the first map opens it
     open_dock(viewer, "Spectrum").parent().destroyOnClose()
     let_pass(1)
-    viewer.reset_view()
-    save()
-    dock.destroyOnClose()
+    save_and_close(viewer, save, dock)
 
 
 def largest_grains(labels: Any, count: int) -> list[list[float]]:

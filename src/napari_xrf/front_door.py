@@ -668,10 +668,8 @@ def predict(
         When there is no such model or output, or the map covers less than half of the model's energies.
     """
     from napari_xrf.learning.prediction.answers import predict as run
-    from napari_xrf.learning.weights import load_model
 
-    loaded = load_model(model) if isinstance(model, str | Path) else model
-    return run(loaded, _map_of(source, progress), outputs=outputs, device=device, progress=progress)
+    return run(_model_of(model), _map_of(source, progress), outputs=outputs, device=device, progress=progress)
 
 
 @checked
@@ -706,11 +704,9 @@ def decode(
         When there is no such model, its code has no names, a name is not in it, or a value is below 0.
     """
     from napari_xrf.learning.prediction.decoding import decode as run
-    from napari_xrf.learning.weights import load_model
 
-    loaded = load_model(model) if isinstance(model, str | Path) else model
     changes: dict[str, Any] = {"factors": factors, "added": added}
-    return run(loaded, _map_of(source, progress), **changes, device=device, progress=progress)
+    return run(_model_of(model), _map_of(source, progress), **changes, device=device, progress=progress)
 
 
 @checked
@@ -876,6 +872,12 @@ def _labels_of(labels: Any) -> LabelMap:
 
     found: LabelMap = io.read_labels(labels) if isinstance(labels, str | Path) else labels
     return getattr(found, "label_map", found)
+
+
+def _model_of(model: str | Path | Model) -> Model:
+    from napari_xrf.learning.weights import load_model
+
+    return load_model(model) if isinstance(model, str | Path) else model
 
 
 def _map_of(source: Any, progress: Progress) -> Any:
