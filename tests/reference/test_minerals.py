@@ -10,6 +10,7 @@ from napari_xrf.reference.minerals import (
     load_library,
     merge_libraries,
     minerals_of_set,
+    phases_by_name,
     select_minerals,
 )
 from napari_xrf.reference.pigments import load_pigments
@@ -163,6 +164,11 @@ def test_names_that_mean_something_else_are_refused(name):
         ("tourmaline", "schorl dravite elbaite"), ("wolframite", "ferberite hubnerite"),
         ("C3S", "alite"), ("melilite", "gehlenite akermanite"), ("åkermanite", "akermanite"),
         ("clinopyroxene", "diopside hedenbergite augite pigeonite"),
+        ("scapolite", "marialite meionite"), ("wad", "pyrolusite birnessite"),
+        ("bone black", "hydroxylapatite"),
+        ("zeolite", "analcime natrolite heulandite stilbite laumontite chabazite"),
+        ("lithopone", "barite sphalerite"), ("yellow ochre", "quartz kaolinite goethite"),
+        ("Thénard's blue", "cobalt blue"), ("calamine", "smithsonite hemimorphite"),
     ],
 )  # fmt: skip
 def test_what_people_type_is_found(library, typed, meant):
@@ -220,3 +226,6 @@ def test_minerals_found_by_name_are_no_candidates(library):
     assert not {each.name for each in rare} & {each.name for each in library}
     assert select_minerals(library, [each.name for each in rare]) == rare
     assert all(each.source and each.group for each in rare)
+    # Without a list only what a kind of sample holds is one: neither jordanite nor a pigment.
+    assert {"alite", "taenite"} < {each.name for each in phases_by_name()} < {each.name for each in rare}
+    assert not {"jordanite", "Han blue", "zinc"} & {each.name for each in phases_by_name()}

@@ -19,6 +19,7 @@ from napari_xrf.reference.tables import density_of, read_table, select, shipped
 
 REQUIRED_COLUMNS = ("name", "formula", "density")
 METAL = "metal"  # group of what networks know beside the library
+_PIGMENT = "pigment"
 
 _TAKEN = (UNKNOWN_NAME, "not measured", "auto")
 
@@ -124,7 +125,9 @@ def select_minerals(library: Iterable[Mineral], names: Iterable[str]) -> tuple[M
     white"`` or ``"alite"``, can be named too. Raises InvalidInput when a name is not in the library; the
     message suggests close ones.
     """
-    return select(library, names, "mineral", minerals_by_name())
+    pigments = [each for each in minerals_by_name() if each.group == _PIGMENT]
+    phases = [each for each in minerals_by_name() if each.group != _PIGMENT]
+    return select((*phases, *library), names, "mineral", pigments)
 
 
 def minerals_of_set(name: str) -> tuple[str, ...]:
@@ -160,7 +163,7 @@ def known_minerals(own: str | Path | None = None) -> tuple[Mineral, ...]:
 def minerals_by_name() -> tuple[Mineral, ...]:
     """Return what is looked for when named: phases of one kind of sample, metals, some pigments."""
     return load_library(shipped("minerals_by_name.csv")) + tuple(
-        Mineral(each.name, each.formula, each.material.density, "pigment", each.color, (), each.source)
+        Mineral(each.name, each.formula, each.material.density, _PIGMENT, each.color, (), each.source)
         for each in load_pigments()
         if " + " not in each.formula
     )
@@ -171,9 +174,13 @@ def metals() -> tuple[Mineral, ...]:
     return tuple(each for each in minerals_by_name() if each.group == METAL)
 
 
+@cache
 def phases_by_name() -> tuple[Mineral, ...]:
-    """Return the phases beside metals that belong to one kind of sample alone, those of cement say."""
-    return tuple(each for each in minerals_by_name() if each.group not in (METAL, "pigment"))
+    """Return the phases beside metals and pigments that a set holds: of one kind of sample, cement say."""
+    kinds = minerals_of_sets()
+    return tuple(
+        each for each in minerals_by_name() if each.group not in (METAL, _PIGMENT) and each.name in kinds
+    )
 
 
 def wanted_minerals(
