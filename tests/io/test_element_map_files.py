@@ -135,6 +135,19 @@ def test_a_table_with_the_byte_order_mark_of_a_spreadsheet(tmp_path, maps):
     np.testing.assert_array_equal(io.read_element_maps(path).counts, maps.counts)
 
 
+@pytest.mark.parametrize(("mark", "encoding"), [(";", "cp1252"), ("\t", "utf-16")])
+def test_a_table_that_a_spreadsheet_of_another_language_saved_anew(tmp_path, maps, mark, encoding):
+    path = tmp_path / "maps.csv"
+    io.write(path, maps)
+    rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    text = "\r\n".join(mark.join(cell.replace(".", ",") for cell in row) for row in rows)
+    path.write_text(text, encoding=encoding, newline="")
+    assert io.recognizes(path)
+    back = io.read_element_maps(path)
+    np.testing.assert_array_equal(back.counts, maps.counts)
+    assert back.pixel_size == maps.pixel_size
+
+
 def test_a_cut_table_says_so(tmp_path, maps):
     path = tmp_path / "maps.csv"
     io.write(path, maps)

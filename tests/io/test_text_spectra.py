@@ -644,3 +644,66 @@ def test_emsa_of_other_signals_is_refused(tmp_path, signal):
     )
     with pytest.raises(FileError, match=f"of type {signal}, none of X-rays"):
         io.read(path)
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "encoding"),
+    [
+        ("Energy (keV)\tCounts", "{energy:.2f}\t{count}", "utf-16-le"),  # without its mark
+        ("Energy (keV),Counts", "{energy:.2f},{count}", "utf-16-be"),
+        ("#FORMAT : EMSA/MAS Spectral Data File\n#DATATYPE : XY\n#XUNITS : keV\n#SPECTRUM :",
+         "{energy:.2f}, {count}", "utf-16-le"),
+        ("Energy Counts", "{energy:.2f} {count}.0D+00", "ascii"),  # of Fortran
+        ("Energy Counts", "{comma} {count}", "ascii"),
+        ('"Energy (keV)","Counts"', '"{comma}","{count}"', "ascii"),
+        ('"Energy (keV)","Counts"', '"{energy:.2f}","{count}"', "ascii"),
+        ("Энергия, кэВ;Имп", "{comma};{count}", "cp1251"),
+    ],
+)  # fmt: skip
+def test_tables_as_languages_and_programs_write_them(tmp_path, head, row, encoding):
+    path = tmp_path / ("table.msa" if "EMSA" in head else "table.txt")
+    lines = [
+        row.format(energy=0.02 * at, comma=f"{0.02 * at:.2f}".replace(".", ","), count=count)
+        for at, count in enumerate(COUNTS)
+    ]
+    path.write_bytes(("\n".join((head, *lines)) + "\n").encode(encoding))
+    assert io.recognizes(path)
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.energy == EnergyAxis(0.0, 0.02, 25)
+    assert cube.provenance.warnings == ()
+
+
+@pytest.mark.parametrize("mark", ["{:,}", "'", "\u00a0", "\u202f"])
+def test_marks_between_thousands_in_cells_of_their_own(tmp_path, mark):
+    path = tmp_path / "thousands.csv"
+    counts = [7 * 3**at for at in range(16)]
+    told = [f"{count:,}" if mark == "{:,}" else f"{count:,}".replace(",", mark) for count in counts]
+    rows = (f'{0.5 + 0.01 * at:.2f},"{text}"' for at, text in enumerate(told))
+    path.write_text("\n".join(("keV,counts", *rows)) + "\n", encoding="utf-8")
+    np.testing.assert_array_equal(io.read(path).counts[0, 0], counts)
+
+
+def test_pairs_side_by_side_have_their_own_energies(tmp_path):
+    path = tmp_path / "pairs.csv"
+    rows = (f"{0.02 * at:.2f},{count},{0.5 + 0.01 * at:.2f},{2 * count}" for at, count in enumerate(COUNTS))
+    path.write_text("\n".join(("keV,A,keV,B", *rows)) + "\n")
+    assert "holds 2 spectra (A, B); A is read" in io.read(path).provenance.warnings[0]
+    second = io.read(path, map=1)
+    assert second.energy == EnergyAxis(0.5, 0.01, 25)
+    np.testing.assert_array_equal(second.counts[0, 0], 2 * np.array(COUNTS))
+
+
+@pytest.mark.parametrize(
+    ("line", "seconds"),
+    [("Live Time (ms),30000", 30.0), ("Live time,2 min", 120.0), ("Live Time: 12.5 s", 12.5),
+     ("Life time:\t9000", 9.0)],
+)  # fmt: skip
+def test_live_times_keep_their_unit(tmp_path, line, seconds):
+    """Esprit's tables tell a life time, in milliseconds, and the beam's energy."""
+    path = tmp_path / "timed.txt"
+    rows = (f"{0.02 * at:.2f}\t{count}" for at, count in enumerate(COUNTS))
+    path.write_text("\n".join((line, "Primary energy:\t15", "Energy\tCounts", *rows)) + "\n")
+    cube = io.read(path)
+    assert float(cube.live_time[0, 0]) == pytest.approx(seconds)
+    assert cube.excitation.energy_kev == 15

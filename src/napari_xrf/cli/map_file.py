@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari_xrf.cli.console import Console
+from napari_xrf.core.csv_cells import cells_of, plain_number
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.memory import default_memory_budget, parse_bytes
@@ -175,10 +175,10 @@ def _energy(text: str) -> list[float]:
 
         lines = [line.strip() for line in decoded(content_of(text)).splitlines()]
         rows = [line for line in lines if line and line[0] in "+-.0123456789"]
-        # Energies rise: where what stands before commas repeats, these are decimal ones.
-        decimal = len({row.partition(",")[0] for row in rows}) < len(rows)
-        cells = [re.split(r"[;\s]+" if decimal else r"[,;\s]+", row)[0] for row in rows]
-        return [float(cell.replace(",", ".")) for cell in cells]
+        cells = [cells_of(row)[0] for row in rows]
+        if len({*cells}) < len(cells):  # energies rise: commas that seem to part them are decimal ones
+            cells = list(map(plain_number, rows))
+        return list(map(float, cells))
     except FileError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     except (ValueError, InvalidInput):

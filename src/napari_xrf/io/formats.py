@@ -405,7 +405,9 @@ def _head(file: Path) -> bytes:
     if file.is_dir():
         return b""
     with file.open("rb") as handle:
-        return handle.read(_HEAD)
+        head = handle.read(_HEAD)
+    text = _load("spectra.single:decoded")(head) if b"\0" in head else "\0"
+    return head if "\0" in text else text.encode()  # a text in UTF-16 is looked at as one in UTF-8
 
 
 def _load(target: str) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xrf.core.csv_cells import cells_of
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.emission_lines import split_family, usual_family
 from napari_xrf.core.errors import FileError, InvalidInput
@@ -282,13 +283,7 @@ def _matrix(path: Path) -> _Image:
 
 
 def _cells(line: str) -> list[str]:
-    """Return the cells of a line, parted by tabs, semicolons, commas or spaces; with decimal points."""
-    text = line.strip()
-    for mark in ("\t", ";"):
-        if mark in text:
-            return [cell.strip().replace(",", ".") or "nan" for cell in text.rstrip(mark).split(mark)]
-    parted = text.rstrip(",").split(",") if "," in text else text.split()
-    return [cell.strip() or "nan" for cell in parted]
+    return [cell or "nan" for cell in cells_of(line.strip().rstrip("\t;,"))]
 
 
 def _are_numbers(cells: list[str]) -> bool:

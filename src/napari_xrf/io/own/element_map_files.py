@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.csv_cells import neutral, original
+from napari_xrf.core.csv_cells import cells_of, neutral, original, rows_of
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
@@ -45,6 +45,7 @@ from napari_xrf.io.own.files import (
 )
 from napari_xrf.io.own.zarr_files import SUFFIX as ZARR
 from napari_xrf.io.own.zarr_files import write_maps_zarr
+from napari_xrf.io.spectra.single import decoded
 
 _KIND = "element_maps"
 _CSV_START = ["y", "x", "y_um", "x_um"]
@@ -223,8 +224,8 @@ def _write_csv(path: Path, maps: ElementMaps) -> None:
 
 
 def _is_table(path: Path) -> bool:
-    with path.open(encoding="utf-8-sig", errors="replace") as handle:
-        return handle.readline(200).split(",")[:4] == _CSV_START
+    with path.open("rb") as handle:
+        return cells_of(decoded(handle.read(200)).partition("\n")[0])[:4] == _CSV_START
 
 
 def _read_text(path: Path) -> ElementMaps:
@@ -238,8 +239,7 @@ def _read_text(path: Path) -> ElementMaps:
 
 
 def _read_csv(path: Path) -> ElementMaps:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as handle:
-        rows = list(csv.reader(handle))
+    rows = rows_of(decoded(path.read_bytes()))
     rows[:1] = [[original(cell) for cell in row] for row in rows[:1]]
     if len(rows) < 2:
         raise FileError(path, "holds no pixels")

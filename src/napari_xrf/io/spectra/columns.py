@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.csv_cells import is_number
+from napari_xrf.core.csv_cells import cells_of, is_number
 from napari_xrf.core.emission_lines import HEAVIEST
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io import calibration
+from napari_xrf.io import calibration, scans
 from napari_xrf.io.calibration import CHOOSE_MAP, Calibration
 from napari_xrf.io.spectra.single import (
     FEWEST,
@@ -43,7 +43,7 @@ _COUNTS = re.compile(
     r"count|intens|spectrum|signal|impuls|z[äa]hl|coups|cuentas|conteggi|счет|имп|^data|^y$", re.IGNORECASE
 )
 _OTHER_AXIS = re.compile(
-    r"wave|wellen|lambda|raman|angle|theta|2θ|^θ|\btime\b|distance|depth|position|\bnm\b|cm-1|angstr|[åÅ]",
+    r"wave|wellen|lambda|raman|angle|theta|2θ|^θ|\btime\b|distance|depth|position|\bnm\b|cm-1|angstr|(?<!\w)[åÅ](?!\w)",
     re.IGNORECASE,
 )
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
@@ -60,7 +60,9 @@ _SMALL, _FEWEST_POWERS, _WHOLE = 30.0, 6, 0.05  # counts that three decimals of 
 _PARTED = re.compile(r"\s*[:=\t,;]+\s*")
 _PER_CHANNEL = re.compile(r"(k?ev) ?(?:per|/) ?ch|energy of ch\((k?ev)\)")
 _COUNTED = re.compile(r"^points$|num.* ch")
-_VOLTAGE = re.compile("tube voltage|high voltage|hv adc|^(tube )?kv$")
+_VOLTAGE = re.compile("tube voltage|high voltage|hv adc|^(tube )?kv$|^primary energy$")
+_LIVE_TIME, _ESPRIT_TIME = re.compile("live.?time"), "life time"  # the latter of Bruker's Esprit, in ms
+_TIME_UNIT = re.compile(r"(?<![a-z])(?:(?:[mµun]|milli|micro)?s(?:ec(?:ond)?s?)?|min(?:ute)?s?)(?![a-z])")
 # "Analyte   TG kV   uA ...", a rule, "Na   Rh 50 1000-Auto ..."
 _SHIMADZU = re.compile(r"TG kV.*\n[-\s\",]*\S+ +([A-Z][a-z]?) +(\d+) ")
 _TUBE_KV = (4.0, 100.0)  # voltages of X-ray tubes
@@ -73,8 +75,8 @@ class _Columns:
     about: list[str]
     rows: list[list[str]]
     names: list[str]  # of the columns, as many or none
-    axis: int | None  # the column of energies, or of channel numbers where there are none
-    spectra: tuple[int, ...]  # the columns of counts
+    # the columns of counts, each with that of its energies, or of channel numbers where there are none
+    spectra: dict[int, int | None]
     stray: int  # lines of numbers that do not belong to it
 
 
@@ -94,12 +96,14 @@ def read_columns(path: Path, lines: Sequence[str], wanted: int | None = None) ->
         raise InvalidInput(
             f"there is no map {wanted} in {path.name}", f"It holds {len(found.spectra)}, from 0"
         )
-    over = found.names[found.axis] if found.names and found.axis is not None else ""
-    if _OTHER_AXIS.search(over) and not _ENERGY.search(over):
-        raise FileError(path, f"holds values over {over!r}, no spectrum over energies")
+    column, told = _chosen(found, wanted)
+    over = found.spectra[column]
+    named = found.names[over] if found.names and over is not None else ""
+    if _OTHER_AXIS.search(named) and not _ENERGY.search(named):
+        raise FileError(path, f"holds values over {named!r}, no spectrum over energies")
     table, parted = _table(found)
-    table, gaps = _filled(table, found.axis)
-    size, places = table.shape[0], None if found.axis is None else table[:, found.axis]
+    table, gaps = _filled(table, over)
+    size, places = table.shape[0], None if over is None else table[:, over]
     steps = np.ones(1) if places is None else np.diff(places)
     if not (np.all(steps > 0) or np.all(steps < 0)):
         raise FileError(path, "holds two columns of which the first neither rises nor falls: no energies")
@@ -117,13 +121,12 @@ def read_columns(path: Path, lines: Sequence[str], wanted: int | None = None) ->
         raise FileError(path, f"is cut short: {size} of {announced:g} channels are there")
     if size > announced:
         notes += (f"The file announces {announced:g} channels but holds {size}.",)
-    column, told = _chosen(found, wanted)
     counts, faults = _of_logarithms(table[:, column], found.names[column] if found.names else "")
     spectrum = Spectrum(
         counts[:: -1 if calibration.TURNED in notes else 1],
         axis,
         path.stem,
-        live_time=next((positive(text) for key, text in known.items() if re.match("live.?time", key)), None),
+        live_time=_said_live_time(known),
         excitation=_said_excitation(known, found.about),
     )
     warnings = (*gaps, *parted, *notes, *told, *faults, *unended(path))
@@ -154,8 +157,8 @@ def _columns(lines: Sequence[str]) -> _Columns | None:
     if size < FEWEST or ((alone or end < len(rows)) and not any(map(_ENERGY.search, about))):
         return None
     names = _names(lines[: lines.index(held[start])], widths[start])
-    axis, spectra = _roles(names, rows[start:end])
-    return _Columns(about, rows[start:end], names, axis, spectra, outside) if spectra else None
+    spectra = _roles(names, rows[start:end])
+    return _Columns(about, rows[start:end], names, spectra, outside) if spectra else None
 
 
 def _names(above: Sequence[str], width: int) -> list[str]:
@@ -165,12 +168,15 @@ def _names(above: Sequence[str], width: int) -> list[str]:
     return next((one for one in parted if len(one) == width and not any(map(is_number, one))), [])
 
 
-def _roles(names: list[str], rows: list[list[str]]) -> tuple[int | None, tuple[int, ...]]:
-    """Return the column of energies or channel numbers, and those of counts; none where nothing says."""
+def _roles(names: list[str], rows: list[list[str]]) -> dict[int, int | None]:
+    """Return the columns of counts, each with that of its energies or channels; none where nothing says.
+
+    Of several columns of energies the next one to the left is meant: pairs may stand side by side.
+    """
     width = len(rows[0])
     turned = len(names) == 2 and _ENERGY.search(names[1]) and not _ENERGY.search(names[0])
     if width <= 2:
-        return (None, (0,)) if width == 1 else (1, (0,)) if turned else (0, (1,))
+        return {0: None} if width == 1 else {0: 1} if turned else {1: 0}
     energies = [at for at, name in enumerate(names) if _ENERGIES.search(name)]
     channels = [at for at, name in enumerate(names) if _CHANNELS.match(name)]
     if not names and width == 3:  # without a word: 0, 1, 2, … and what rises evenly
@@ -178,10 +184,9 @@ def _roles(names: list[str], rows: list[list[str]]) -> tuple[int | None, tuple[i
         steps = np.diff(second)
         even = steps.min() > 0 and np.ptp(steps) < _EVEN * steps.mean()
         channels, energies = ([0], [1]) if even and np.all(np.diff(first) == 1) else ([], [])
-    if not energies and not channels:
-        return None, ()
-    taken = {*energies, *channels}
-    return (energies or channels)[0], tuple(at for at in range(width) if at not in taken)
+    over = energies or channels
+    counts = [at for at in range(width) if at not in {*energies, *channels}] if over else []
+    return {at: max((one for one in over if one < at), default=over[0]) for at in counts}
 
 
 def _table(found: _Columns) -> tuple[NDArray[np.float64], tuple[str, ...]]:
@@ -228,7 +233,7 @@ def _chosen(found: _Columns, wanted: int | None) -> tuple[int, tuple[str, ...]]:
     """Return the column that is read, and a warning where it is one of several."""
     names = {at: found.names[at] if found.names else f"column {at + 1}" for at in found.spectra}
     if wanted is not None:
-        return found.spectra[wanted], ()
+        return list(names)[wanted], ()
     counted = [at for at in found.spectra if _COUNTS.search(names[at]) and not _DERIVED.search(names[at])]
     chosen = next(iter([*counted, *found.spectra]))
     if len(names) == 1:
@@ -279,6 +284,15 @@ def _said_axis(known: dict[str, str], size: int, first: float) -> Calibration | 
     return None
 
 
+def _said_live_time(known: dict[str, str]) -> float | None:
+    """Return the live time in seconds; of Esprit's, which it calls life time, in milliseconds."""
+    if milliseconds := positive(known.get(_ESPRIT_TIME, "")):
+        return milliseconds / 1000
+    key, text = next(((key, text) for key, text in known.items() if _LIVE_TIME.match(key)), ("", ""))
+    unit = _TIME_UNIT.search(f"{key} {text}".lower())
+    return seconds * scans.seconds_per(unit[0] if unit else "") if (seconds := positive(text)) else None
+
+
 def _said_excitation(known: dict[str, str], about: Sequence[str]) -> Excitation:
     """Return the tube that lines name: its anode, its voltage."""
     anodes = [text.split()[0] for key, text in known.items() if "anode" in key and text.split()]
@@ -292,9 +306,4 @@ def _said_excitation(known: dict[str, str], about: Sequence[str]) -> Excitation:
 
 
 def _cells(line: str) -> list[str]:
-    """Return the cells of a line: parted by tabs or semicolons (with decimal commas), commas or spaces."""
-    text = line.strip().replace('"', "").rstrip("\t,;")
-    for mark in "\t;":
-        if mark in text:
-            return [cell.strip().replace(",", ".") for cell in text.split(mark)]
-    return [cell.strip() for cell in (text.split(",") if "," in text else text.split())]
+    return cells_of(line.strip().rstrip("\t,;"))

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.csv_cells import is_number
+from napari_xrf.core.csv_cells import is_number, plain_number
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.core.spectrum import Spectrum
@@ -142,7 +142,8 @@ def _columns(
     if held < size and "ENDOFDATA" not in tags:
         raise FileError(path, f"is cut short: {held} of {size} channels are there")
     try:
-        values = np.array(texts[: held * width], dtype=np.float64).reshape(held, width)
+        plain_texts = [plain_number(text) for text in texts[: held * width]]
+        values = np.array(plain_texts, dtype=np.float64).reshape(held, width)
     except ValueError as error:
         raise FileError(path, f"holds something that is no number ({error})") from error
     notes = () if held == size else (f"The file announces {size} channels but holds {held}; all are read.",)

@@ -21,6 +21,7 @@ from napari_xrf.io.spectra.columns import are_columns, read_columns
 from napari_xrf.io.spectra.single import (
     FEWEST,
     calibrated,
+    decoded,
     numbers,
     of_detectors,
     one_pixel_cube,
@@ -95,10 +96,9 @@ def read_spe(path: str | Path) -> SpectralCube:
 def is_mca(path: str | Path) -> bool:
     """Tell whether a file is one of the text forms that :func:`read_mca` reads."""
     with Path(path).open("rb") as handle:
-        head = handle.read(65536)
-    if b"\0" in head:
+        text = decoded(handle.read(65536))
+    if "\0" in text:
         return False
-    text = head.decode("utf-8", "replace")
     if _EPICS.match(text) or _AMPTEK in text or re.search(r"^@[A-Z]", text, re.MULTILINE):
         return True
     # Under other endings any table of two columns would be one.

@@ -9,6 +9,7 @@ import numpy as np
 import xraylib
 from numpy.typing import NDArray
 
+from napari_xrf.core.csv_cells import plain_number
 from napari_xrf.core.emission_lines import HEAVIEST
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
@@ -22,6 +23,7 @@ from napari_xrf.io.whole_counts import as_counts
 
 FEWEST = 16  # channels of a spectrum
 _LARGEST = 64 * 2**20
+_ZEROS_IN = 128  # bytes at the start of a text in UTF-16, which are words of its head
 
 
 def one_pixel_cube(
@@ -108,20 +110,32 @@ def text_lines(path: Path) -> list[str]:
 
 
 def decoded(content: bytes) -> str:
-    """Return the text of a file in UTF-8, or UTF-16 with its mark, else as Windows writes it in the West."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", "replace")
+    """Return the text of a file in UTF-8 or UTF-16, else as Windows writes it in the West."""
+    if codec := _utf16(content):
+        return content.decode(codec, "replace")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("cp1252", "replace")
 
 
+def _utf16(content: bytes) -> str:
+    """Return which UTF-16 a text is in, by its mark or the zeros beside Latin letters; "" where in none."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    head = content[:_ZEROS_IN]
+    for codec, zeros, letters in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+        latin = all(9 <= letter <= 13 or 32 <= letter < 127 for letter in letters)
+        if len(zeros) >= FEWEST and not any(zeros) and latin:
+            return codec
+    return ""
+
+
 def unended(path: Path) -> tuple[str, ...]:
     """Return a warning when the last line of a text file has no end: it is then probably not the last one."""
     with path.open("rb") as handle:
-        handle.seek(max(path.stat().st_size - 1, 0))
-        ended = handle.read(1) in (b"\n", b"\r")
+        handle.seek(max(path.stat().st_size - 2, 0))
+        ended = handle.read(2).strip(b"\0")[-1:] in (b"\n", b"\r")
     return () if ended else ("The last line of the file has no end: the file is probably cut short.",)
 
 
@@ -133,7 +147,7 @@ def numbers(text: str) -> list[float]:
     found = []
     for part in text.replace(", ", " ").replace(";", " ").split():
         try:
-            value = float(part.strip(",").replace(",", "."))
+            value = float(plain_number(part.strip(",")))
         except ValueError:
             break
         if not np.isfinite(value):
