@@ -1,6 +1,7 @@
 """The command line: the same work without a window."""
 
 import argparse
+import gc
 import re
 import shlex
 import sys
@@ -34,6 +35,7 @@ __all__ = ["build_parser", "main"]
 
 # Verbs that read what they have written, or write while they work; the files of all others appear together.
 _ONE_BY_ONE = ("train", "tune", "adapt", "batch", "demo", "evaluate")
+_GARBAGE = 20_000  # new objects before cycles among them are looked for: 700 take a thirtieth of `maps`
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Results go to standard output, as JSON with ``--json``; progress and messages to standard error.
     """
     words = sys.argv[1:] if argv is None else list(argv)
+    gc.set_threshold(_GARBAGE)
     arguments = _parsed(words)
     console = Console(json=arguments.json, quiet=arguments.quiet, command=_command(words))
     try:

@@ -162,7 +162,7 @@ class _Table:
         found = []
         for index, subshell in enumerate(SUBSHELLS):
             edge = edge_energy(self._element, subshell)
-            beyond = np.flatnonzero(self.energies[places] > edge)
+            beyond = self.energies[places] > edge
             if edge > 0 and production[index, beyond].any():
                 logs = np.log(np.maximum(production[index, beyond], _TINY))
                 found.append((index, edge, self._log_energies[places[beyond]], logs))
@@ -205,11 +205,14 @@ def _edges(element: str) -> tuple[float, ...]:
 
 def _grid(edges: Sequence[float]) -> Floats:
     # Just below and just above each edge, so that no interpolation crosses one.
-    count = math.ceil(math.log(HIGHEST_KEV / LOWEST_KEV) / math.log(_STEP))
-    base = np.geomspace(LOWEST_KEV, HIGHEST_KEV, count)
     inside = np.array([edge for edge in edges if LOWEST_KEV * 1.001 < edge < HIGHEST_KEV])
-    grid = np.concatenate([base, inside * (1 - 1e-7), inside * (1 + 1e-7)])
-    return np.unique(grid)
+    return np.unique(np.concatenate([_even_grid(), inside * (1 - 1e-7), inside * (1 + 1e-7)]))
+
+
+@cache
+def _even_grid() -> Floats:
+    count = math.ceil(math.log(HIGHEST_KEV / LOWEST_KEV) / math.log(_STEP))
+    return np.geomspace(LOWEST_KEV, HIGHEST_KEV, count)
 
 
 def _beside_jumps(number: NDArray[np.int_], energies: Floats, edges: Sequence[float]) -> Floats:

