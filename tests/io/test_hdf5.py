@@ -694,3 +694,89 @@ def test_a_map_without_counts_says_so(tmp_path):
         file["counts"] = np.zeros((3, 4, 512), np.uint16)
     cube = io.read(path, dataset="counts", energy=(0, 0.01))
     assert "The map holds no counts." in cube.provenance.warnings
+
+
+CURVE = (
+    0.02 + 0.0098 * np.arange(512) + 4e-7 * np.arange(512.0) ** 2
+)  # keV; 5 channels beside a straight line
+
+
+def map_over(path, counts, energies) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_group("entry").attrs["NX_class"] = "NXentry"
+        data = file.create_group("entry/data")
+        data.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": ["y", "x", "energy"]})
+        data["counts"], data["energy"] = counts, energies
+        data["energy"].attrs["units"] = "keV"
+
+
+def test_counts_of_a_curved_axis_are_moved_to_an_even_one(tmp_path):
+    path = tmp_path / "curved.h5"
+    counts = np.zeros((3, 4, 512), dtype=np.uint16)
+    at = [60, 250, 440]
+    counts[..., at] = 1000 * np.arange(1, 13).reshape(3, 4, 1)
+    map_over(path, counts, CURVE)
+    cube = io.read(path)
+    assert "curved, by up to" in cube.provenance.warnings[0]
+    np.testing.assert_array_equal(cube.counts.sum(axis=2), counts.sum(axis=2))
+    held = np.asarray(cube.sum_spectrum(), dtype=float)
+    for energy in CURVE[at]:
+        near = cube.energy.window(energy - 0.1, energy + 0.1)
+        centre = np.average(cube.energy.energies[near], weights=held[near])
+        assert centre == pytest.approx(energy, abs=0.2 * cube.energy.width)
+    lazy = io.read(path, memory_budget=1000)
+    assert not isinstance(lazy.counts, np.ndarray)
+    np.testing.assert_array_equal(np.asarray(lazy.counts[1:, 1:3]), cube.counts[1:, 1:3])
+    given = io.read(path, energy=(0, 0.01))
+    np.testing.assert_array_equal(given.counts, counts)
+    assert not any("curved" in text for text in given.provenance.warnings)
+
+
+@pytest.mark.parametrize(
+    "mark", [np.uint64(2**64 - 1), np.uint32(2**32 - 1), np.int32(-1), np.float32("nan")]
+)
+@pytest.mark.parametrize("budget", [None, 1000])
+def test_what_marks_no_measurement_is_no_count(tmp_path, mark, budget):
+    path = tmp_path / "marked.h5"
+    counts = hdf5_files.spectra(1)
+    stored = counts.astype(mark.dtype)
+    stored[1, 2] = mark
+    map_over(path, stored, 0.01 * np.arange(stored.shape[2]))
+    counts[1, 2] = 0
+    cube = io.read(path, memory_budget=budget)
+    np.testing.assert_array_equal(np.asarray(cube.counts[:]), counts)
+    assert any("set to 0" in text for text in cube.provenance.warnings)
+    with h5py.File(path, "r+") as file:  # the same pixel of another detector was measured
+        del file["entry"]
+        file["two"] = np.stack([stored, np.ones_like(stored)])
+    summed = io.read(path, dataset="two", energy_axis=3, memory_budget=budget)
+    np.testing.assert_array_equal(np.asarray(summed.counts[:]), counts + 1)
+
+
+def test_a_map_that_promises_much_and_holds_nothing_takes_no_memory(tmp_path):
+    path = tmp_path / "sparse.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("counts", (1000, 1000, 256), np.uint32, chunks=(50, 50, 256), compression="gzip")
+    script = (
+        "import resource, sys; from napari_xrf import io; "
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
+        "io.read(sys.argv[1], dataset='counts', energy_axis=2, memory_budget=2**31); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 500_000  # KiB, of 1 000 000
+
+
+def test_rates_become_counts_by_the_live_time(tmp_path):
+    path = tmp_path / "rates.h5"
+    counts = hdf5_files.spectra(1)
+    map_over(path, (counts / 0.37).astype(np.float32), 0.01 * np.arange(counts.shape[2]))
+    with h5py.File(path, "r+") as file:
+        file["entry/data/counts"].attrs["units"] = "counts/s"
+    assert "tells no live time" in io.read(path).provenance.warnings[0]
+    with h5py.File(path, "r+") as file:
+        file["entry/data/live_time"] = np.full(counts.shape[:2], 0.37)
+    for budget in (None, 1000):
+        cube = io.read(path, memory_budget=budget)
+        np.testing.assert_array_equal(np.asarray(cube.counts[:]), counts)
+        assert cube.provenance.warnings[0].endswith("were multiplied by the live time, 0.37 s.")

@@ -707,3 +707,15 @@ def test_live_times_keep_their_unit(tmp_path, line, seconds):
     cube = io.read(path)
     assert float(cube.live_time[0, 0]) == pytest.approx(seconds)
     assert cube.excitation.energy_kev == 15
+
+
+@pytest.mark.parametrize("name", ["Intensity (cps)", "counts/s", "Counts per second"])
+def test_rates_become_counts_by_the_live_time(tmp_path, name):
+    path = tmp_path / "rates.csv"
+    rows = [f"{0.02 * at:.2f},{count / 7.3:.5f}" for at, count in enumerate(COUNTS)]
+    path.write_text("\n".join(("Live time,7.3", f"Energy (keV),{name}", *rows)) + "\n")
+    cube = io.read(path)
+    np.testing.assert_array_equal(cube.counts[0, 0], COUNTS)
+    assert cube.provenance.warnings == ("The counts per second were multiplied by the live time, 7.3 s.",)
+    path.write_text("\n".join((f"Energy (keV),{name}", *rows)) + "\n")
+    assert "tells no live time of all" in io.read(path).provenance.warnings[0]

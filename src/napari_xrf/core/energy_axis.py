@@ -112,11 +112,39 @@ class EnergyAxis:
             return source.astype(np.float64)
         cumulative = np.zeros((*source.shape[:-1], self.size + 1))
         np.cumsum(source, axis=-1, out=cumulative[..., 1:])
-        position = np.clip((other.edges - self.edges[0]) / self.width, 0.0, self.size)
+        position = np.clip(self._position(other.edges), 0.0, self.size)
         left = np.minimum(position.astype(np.intp), self.size - 1)
         fraction = position - left
         at_edges = cumulative[..., left] * (1 - fraction) + cumulative[..., left + 1] * fraction
         return np.diff(at_edges, axis=-1)
+
+    def _position(self, energies: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how many channels lie below energies, fractions too."""
+        return np.asarray((energies - self.edges[0]) / self.width)
+
+
+@dataclass(frozen=True)
+class CurvedAxis(EnergyAxis):
+    """An axis whose channels differ in width, as a file tells it; a map is moved to the even one when read.
+
+    Offset and width are those of the straight line that lies nearest.
+    """
+
+    bounds: tuple[float, ...] = ()  # edges of the channels, rising, keV, one more than channels
+
+    @cached_property
+    def edges(self) -> NDArray[np.float64]:
+        """Channel edges, (E + 1,) keV."""
+        return np.array(self.bounds)
+
+    @property
+    def even(self) -> EnergyAxis:
+        """As many channels of one width from the first edge to the last."""
+        width = (self.bounds[-1] - self.bounds[0]) / self.size
+        return EnergyAxis(self.bounds[0] + width / 2, width, self.size)
+
+    def _position(self, energies: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.interp(energies, self.edges, np.arange(self.size + 1.0))
 
 
 def check_axis(energy: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.energy_axis import CurvedAxis, EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 
 USUAL_WIDTH = 0.01  # keV per channel: the usual setting of synchrotron pulse processors (Xspress3, xMAP)
@@ -17,12 +17,14 @@ _KEV_PER = {"ev": 1e-3, "electronvolt": 1e-3, "electronvolts": 1e-3, "kev": 1.0,
 _NO_ENERGY = re.compile(r"angstr|å|met(er|re)|^[nuµm]?m$|deg|rad|sec|^m?s$|hz|pixel")
 _FEWEST_EV = 2000  # where an axis of 1 eV per channel ends at least; a shorter one numbers its channels
 _NUMBERED = 1e-6  # channel numbers differ by 1 to within this
+_STRAIGHT = 0.5  # channels that an axis may bend and is taken as straight
 _DIGITS = 15  # a step computed from rounded energies is taken to this many digits
 
 Calibration = tuple[EnergyAxis, tuple[str, ...]]
 CHOOSE_MAP = "choose by map=N (--map N; in napari File > IO Utilities > Open another map of a file)"
 GIVE_AXIS = "give the energy axis (energy=(offset, width), --energy OFFSET:WIDTH, keV)"
 _ASSUMED = "No energy calibration in "
+CURVED = "The file's energy axis is curved"
 TURNED = "The file's energies fall from channel to channel: the channels were turned round."
 
 
@@ -52,7 +54,8 @@ def of_detectors(found: Sequence[Calibration], names: Sequence[str]) -> list[Cal
     for at, (axis, _) in enumerate(found):
         if at not in own:
             note = f"Detector {names[at]} has no energy calibration that makes sense: {taken}'s is used."
-            settled[at] = EnergyAxis(first.offset, first.width, axis.size), (note,)
+            same = first if first.size == axis.size else EnergyAxis(first.offset, first.width, axis.size)
+            settled[at] = same, (note,)
     return settled
 
 
@@ -111,8 +114,8 @@ def axis_from_energies(
     # A step such as 0.01 comes back from a list of energies with rounding errors in its last digits.
     if abs(rounded - width) * values.size < 1e-9 * abs(values[-1] - values[0]) / values.size:
         width = rounded
-    axis = EnergyAxis(float(values[0]), width, values.size)
-    return axis, (*([TURNED] if turned else []), *notes, *_bent(values, axis))
+    axis, bent = _bent(EnergyAxis(float(values[0]), width, values.size), values, _between(values))
+    return axis, (*([TURNED] if turned else []), *notes, *bent)
 
 
 def axis_from_polynomial(
@@ -122,8 +125,8 @@ def axis_from_polynomial(
 
     The stored channel ``i`` is number ``first + i·step`` of the analyser.
 
-    A quadratic term is replaced by the straight line that fits best over all channels, with a warning when
-    that moves a channel by more than half its width.
+    Higher terms are replaced by the straight line that fits best over all channels; where that would move a
+    channel by more than half its width the axis is a curved one, with a warning.
 
     Raises InvalidInput when no X-ray detector has such a calibration, in keV or in eV: not finite, not
     rising, or with the slope 1 of a spectrum that was never calibrated.
@@ -145,11 +148,13 @@ def axis_from_polynomial(
         factor, notes = _kev_per_unit(offset, slope, size, units)
         return EnergyAxis(offset * factor, slope * factor, size), notes
     channels = np.arange(size, dtype=np.float64)
-    curve = np.polynomial.polynomial.polyval(channels, [offset, slope, *higher])
+    curve, bounds = (np.polynomial.polynomial.polyval(at, [offset, slope, *higher])
+                     for at in (channels, np.arange(size + 1.0) - 0.5))  # fmt: skip
     slope, offset = np.polyfit(channels, curve, 1) if size > 1 else (slope, curve[0])
     factor, notes = _kev_per_unit(float(offset), float(slope), size, units)
     axis = EnergyAxis(float(offset * factor), float(slope * factor), size)
-    return axis, (*notes, *_bent(curve * factor, axis))
+    axis, bent = _bent(axis, np.float64(factor) * curve, np.float64(factor) * bounds)
+    return axis, (*notes, *bent)
 
 
 def axis_from_points(channels: ArrayLike, energies: ArrayLike, size: int, units: str = "keV") -> Calibration:
@@ -169,9 +174,9 @@ def axis_from_points(channels: ArrayLike, energies: ArrayLike, size: int, units:
 
 
 def common_axis(axes: Sequence[EnergyAxis]) -> EnergyAxis:
-    """Return the first axis, longer as far as the others reach, so that rebinning loses no count."""
-    first = axes[0]
-    if all(axis == first for axis in axes):
+    """Return the first axis, even, longer as far as the others reach, so that rebinning loses no count."""
+    first = axes[0].even if isinstance(axes[0], CurvedAxis) else axes[0]
+    if all(axis == axes[0] for axis in axes):
         return first
     low = min(float(axis.edges[0]) for axis in axes)
     high = max(float(axis.edges[-1]) for axis in axes)
@@ -210,10 +215,18 @@ def _plausible(offset: float, width: float, size: int) -> bool:
     return _WIDTHS[0] <= width <= _WIDTHS[1] and abs(offset) < _FARTHEST and last < _FARTHEST
 
 
-def _bent(curve: np.ndarray, axis: EnergyAxis) -> tuple[str, ...]:
-    channels = float(np.abs(curve - axis.energies).max() / axis.width)
-    if channels <= 0.5:
-        return ()
-    return (
-        f"The file's energy axis is curved; the straight axis used is off by up to {channels:.1f} channels.",
-    )
+def _bent(axis: EnergyAxis, centres: NDArray[np.float64], bounds: NDArray[np.float64]) -> Calibration:
+    """Return the axis of these channels: the straight one where it is near enough, else a curved one."""
+    off = float(np.abs(centres - axis.energies).max() / axis.width)
+    if off <= _STRAIGHT:
+        return axis, ()
+    if not np.all(np.diff(bounds) > 0):
+        raise InvalidInput("its energies do not rise")
+    note = f"{CURVED}, by up to {off:.1f} channels: its counts were moved to an even axis, none of them lost."
+    return CurvedAxis(axis.offset, axis.width, axis.size, tuple(bounds.tolist())), (note,)
+
+
+def _between(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the edges of channels, (E + 1,), halfway between their centres."""
+    inner = (centres[:-1] + centres[1:]) / 2
+    return np.concatenate([[2 * centres[0] - inner[0]], inner, [2 * centres[-1] - inner[-1]]])

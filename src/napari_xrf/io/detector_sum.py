@@ -50,7 +50,9 @@ class DetectorSum:
             block = np.asarray(part[low[0] : high[0], low[1] : high[1]])
             block = block[np.ix_(inside[0] - low[0], inside[1] - low[1])]
             where = np.ix_(np.isin(rows, inside[0]), np.isin(columns, inside[1]))
-            total[where] += self._moved(block, own, int(low[0]) * self.shape[1] + int(low[1]))
+            firsts = inside[0] * self.shape[1] + int(low[1])
+            moved = [self._moved(row, own, int(first)) for row, first in zip(block, firsts, strict=True)]
+            total[where] += np.stack(moved)
         return total[:, :, list(channels)][:, :, e][:, x][y]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -65,7 +67,7 @@ class DetectorSum:
         return out.astype(narrowest(int(out.max(initial=0))), copy=False)
 
     def _moved(self, counts: NDArray[Any], own: EnergyAxis, first_pixel: int) -> NDArray[Any]:
-        """Return whole counts on the common axis: shared by overlap of the bins, no count lost."""
+        """Return a row's whole counts on the common axis: shared by overlap of the bins, no count lost."""
         if own == self.axis:
             return counts.astype(self.dtype, copy=False)
         shared = own.rebin(counts, self.axis)

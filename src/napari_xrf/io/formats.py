@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_xrf.core import named_files
 from napari_xrf.core.abundances import Abundances
 from napari_xrf.core.element_maps import ElementMaps
-from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.energy_axis import CurvedAxis, EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput, told_of
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.core.memory import budget_of
@@ -24,7 +24,7 @@ from napari_xrf.core.named_files import is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io.calibration import GIVE_AXIS, axis_from_energies, row_of_numbers
+from napari_xrf.io.calibration import CURVED, GIVE_AXIS, axis_from_energies, row_of_numbers
 
 if TYPE_CHECKING:
     from napari_xrf.io.hdf5.datasets import DatasetChoice
@@ -185,7 +185,9 @@ def read(
         cube = _told_of_empty_rows(cube)
         if file != Path(path):
             cube = _noted(cube, f"{Path(path).name} holds the text of a link: {file} is read.")
-    return cube if energy is None else with_energy(cube, energy)
+        if energy is None:
+            return _evened(cube, budget_of(memory_budget), progress)
+    return with_energy(cube, energy)
 
 
 def recognizes(path: str | Path) -> bool:
@@ -438,6 +440,15 @@ def _told_of_empty_rows(cube: SpectralCube) -> SpectralCube:
     return _noted(cube, f"{what} no counts: the scan was probably stopped early.")
 
 
+def _evened(cube: SpectralCube, budget: int, progress: Progress = ignore_progress) -> SpectralCube:
+    """Return a map whose channels are of one width: the counts of a curved axis are moved, none lost."""
+    if not isinstance(cube.energy, CurvedAxis):
+        return cube
+    moved = _load("detector_sum:DetectorSum")((cube.counts,), (cube.energy,))
+    in_memory = isinstance(cube.counts, np.ndarray)
+    return replace(cube, counts=moved.load(budget, progress) if in_memory else moved, energy=moved.axis)
+
+
 def _noted(cube: SpectralCube, note: str) -> SpectralCube:
     warnings = (*cube.provenance.warnings, note)
     return replace(cube, provenance=replace(cube.provenance, warnings=warnings))
@@ -459,7 +470,8 @@ def with_energy(cube: SpectralCube, energy: EnergyAxis | Sequence[float] | NDArr
         axis, notes = axis_from_energies(energy, "keV", size)
     if axis.size != size:
         raise InvalidInput(f"an energy axis of {axis.size} channels does not fit {size} channels of counts")
-    old = ("energy calibration", GIVE_AXIS)
+    old = ("energy calibration", GIVE_AXIS, CURVED)
     kept = tuple(text for text in cube.provenance.warnings if not any(word in text for word in old))
     note = f"The energy axis was given by the user: {axis.offset:g} + {axis.width:g}·channel keV."
-    return replace(cube, energy=axis, provenance=replace(cube.provenance, warnings=(*kept, *notes, note)))
+    given = replace(cube, energy=axis, provenance=replace(cube.provenance, warnings=(*kept, *notes, note)))
+    return _evened(given, budget_of(None))

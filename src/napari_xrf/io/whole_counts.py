@@ -1,5 +1,6 @@
 """Making unsigned whole counts of the numbers that files hold."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 _LARGEST_NORMALISED = 1.0 + 1e-6  # fractions none of which is above it are normalised, not counted
-_WHOLE = 0.02  # of a count: multiples of a step miss whole numbers by less
+RATE = re.compile(r"/\s*s(ec)?\b|per s|\bcps\b|counts? ?s\^?-1", re.IGNORECASE)
+MULTIPLIED = "The counts per second were multiplied by the live time, {:g} s."
+RATES = (
+    "The values are counts per second, and the file tells no live time of all: taken as counts, so that what "
+    "is said of noise and errors does not hold; multiply them by the time."
+)
+_WHOLE = 0.02  # of a count: multiples of a step, or rates of few digits, miss whole numbers by less
 _GOLDEN = (5**0.5 - 1) / 2
 # Logarithms of counts: what they are looked for in, and how many different ones of few counts must be whole.
 _LOOKED_AT, _LARGEST_LOGARITHM, _FEW_COUNTS, _LEAST_TESTED = 100_000, 25.0, 400.0, 12
@@ -66,6 +73,7 @@ def whole_counts(
     largest. ``faults``: what was found is added to it.
     """
     target = np.dtype(dtype)
+    values = measured(values, faults)
     if values.dtype.kind in "ub":
         return (
             values.astype(target, copy=False)
@@ -80,6 +88,29 @@ def whole_counts(
     return _held(_whole(np.asarray(values), first_pixel, faults), target, faults)
 
 
+def measured(values: NDArray[Any], faults: CountFaults, *, summed: bool = False) -> NDArray[Any]:
+    """Return values in which −1 kept in an unsigned type, which marks what was not measured, is 0.
+
+    ``summed``: values are added to others next, so that NaN and negative numbers hold no counts either.
+    """
+    kind, size = values.dtype.kind, values.dtype.itemsize
+    if kind == "u" and size >= 4:
+        marks = values == np.iinfo(values.dtype).max
+    elif summed and kind == "i":
+        marks = values < 0
+    elif summed and kind == "f":
+        marks = ~np.isfinite(values)
+    else:
+        return values
+    if not (found := int(np.count_nonzero(marks))):
+        return values
+    if kind == "f":
+        faults.not_finite += found
+    else:
+        faults.negative += found
+    return np.where(marks, values.dtype.type(0), values)
+
+
 def as_counts(
     values: NDArray[Any], *, expected: bool = False
 ) -> tuple[NDArray[np.unsignedinteger[Any]], tuple[str, ...]]:
@@ -87,10 +118,22 @@ def as_counts(
     faults = CountFaults(expected=expected)
     factor = scale_of(values)
     scaled, notes = (values, ()) if factor == 1 else (values * factor, (scale_note(factor),))
+    scaled = measured(scaled, faults)
     finite = scaled[np.isfinite(scaled)] if scaled.dtype.kind == "f" else scaled
     largest = int(max(finite.max(initial=0), 0))
     counts = whole_counts(scaled, 0, narrowest(largest + 1), faults)
     return counts, (*notes, *faults.warnings())
+
+
+def counted(
+    values: NDArray[np.float64], live_time: float | None
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return the counts of counts per second, and what is told of them; rates where no live time is known."""
+    if not live_time:
+        return values, (RATES,)
+    counts = values * live_time
+    whole = np.where(np.abs(counts - np.rint(counts)) < _WHOLE, np.rint(counts), counts)
+    return whole, (MULTIPLIED.format(live_time),)
 
 
 def scale_of(sample: NDArray[Any]) -> float:

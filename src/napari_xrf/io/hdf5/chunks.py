@@ -77,7 +77,12 @@ def _unpacked(
         for byte in range(kind.itemsize):
             target[..., byte] = planes[byte][inside]
 
-    stored = ((at, *dataset.id.read_direct_chunk(at)) for at in places)
+    def chunk_at(at: tuple[int, ...]) -> tuple[tuple[int, ...], int, bytes]:
+        if dataset.id.get_chunk_info_by_coord(at).byte_offset is None:
+            raise KeyError("never written: HDF5 knows what fills it")
+        return at, *dataset.id.read_direct_chunk(at)
+
+    stored = map(chunk_at, places)
     for _ in in_threads(unpack, stored):
         pass
     return np.asarray(whole.view(kind)[..., 0])

@@ -17,10 +17,11 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import SLAB, scratch_array
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.chunks import box_of
-from napari_xrf.io.whole_counts import CountFaults, narrowest, whole_counts
+from napari_xrf.io.whole_counts import CountFaults, measured, narrowest, whole_counts
 
 TILE_BYTES = 16 * 2**20  # decompressed in a fraction of a second, so that cancelling feels immediate
 _SAMPLED = 2**22  # values of a row
+_ROUNDED = 1e-3  # of a count: what is scaled misses whole numbers by less
 _GAP = 8  # points that are read though no pixel wants them, rather than read twice
 _WIDER = {1: np.uint16, 2: np.uint32, 4: np.uint64, 8: np.uint64}
 
@@ -120,8 +121,11 @@ class Hdf5Counts:
 
         def put(one: tuple[tuple[Span, ...], NDArray[Any]]) -> tuple[int, int]:
             tile, block = one
-            target[tuple(slice(*span) for span in tile)] = block
-            return block.size, 0 if exact else int(block.max(initial=0))
+            most = int(block.max(initial=0))
+            # Memory that is never written to is not taken: a file may promise much and hold nothing.
+            if most or not isinstance(target, np.ndarray):
+                target[tuple(slice(*span) for span in tile)] = block
+            return block.size, most
 
         with hdf5_file.opened(self.path) as file:
             # What was read is put away while the next tile is read.
@@ -200,7 +204,11 @@ class Hdf5Counts:
             against = self.backwards[slice(*y)]
             summed[against] = summed[against][:, ::-1]
             summed = summed[:, slice(*x)]
-        return summed if self.scale == 1 else summed * self.scale
+        if self.scale == 1:
+            return summed
+        scaled = summed * self.scale
+        whole = np.rint(scaled)
+        return np.where(np.abs(scaled - whole) < _ROUNDED, whole, scaled)
 
     def _summed(self, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
         summed: NDArray[Any] | None = None
@@ -265,7 +273,9 @@ class Hdf5Counts:
         picks = {"d": slice(None) if self.element is None else self.element, **chosen}
         if self.falling and isinstance(span := picks["e"], slice):
             picks["e"] = slice(self._length("e") - span.stop, self._length("e") - span.start)
-        values = box_of(dataset, [picks[letter] for letter in self.axes])
+        values = measured(
+            box_of(dataset, [picks[letter] for letter in self.axes]), self.faults, summed=self.is_sum
+        )
         left = [letter for letter in self.axes if isinstance(picks[letter], slice)]
         if "d" in left:
             at = left.index("d")

@@ -30,11 +30,12 @@ from napari_xrf.io.hdf5.layouts import LAYOUTS, Layout, recognised
 from napari_xrf.io.hdf5.location import Location, places_of
 from napari_xrf.io.own import cube_files, fit_results
 from napari_xrf.io.stray_detectors import differing
-from napari_xrf.io.whole_counts import CountFaults, scale_note, scale_of
+from napari_xrf.io.whole_counts import MULTIPLIED, RATE, RATES, CountFaults, scale_note, scale_of
 
 _UNKNOWN = Layout("HDF5 dataset", calibration=hdf5_metadata.energies("energy", "../energy"))
 _ABOVE_BEAM = 1.05  # elastic scatter is the highest peak that one photon can make
 _MOST_COMPARED, _COMPARED_BYTES = 64, 2**26  # detectors, and bytes read to compare them
+_STEADY = 0.99  # of the longest live time: the shortest one of pixels that share a time
 _FEWER = 0.95  # of the detectors' counts: a sum with less lacks some
 _NEAR_32_BITS = 2**24  # values of a sample above it: those of the whole map may not fit 32 bits
 
@@ -298,7 +299,8 @@ def _described(
     beam = hdf5_metadata.beam_energy(file, at, layout.beam_energy)
     if beam is not None:
         told["excitation"] = replace(told["excitation"], kind="monochromatic", energy_kev=beam)
-    notes = [*location.notes, *size_notes]
+    rate, rated = _rate(file[at], live_time)
+    notes = [*location.notes, *size_notes, *rated]
     if backwards is not None:
         turned = int(backwards.sum())
         notes.append(f"{turned} rows were measured backwards; {location.turned_by}.")
@@ -312,7 +314,16 @@ def _described(
         provenance=Provenance(str(path), layout.name, names, tuple(notes)),
         **told,
     )
-    return cube, [replace(part, backwards=backwards) for part in parts]
+    return cube, [replace(part, backwards=backwards, scale=rate) for part in parts]
+
+
+def _rate(dataset: Any, live_time: NDArray[np.float64] | None) -> tuple[float, tuple[str, ...]]:
+    """Return what makes a dataset's values counts, and what is told of it where their unit is a rate."""
+    if not RATE.search(hdf5_file.text_attribute(dataset, "units")) or dataset.dtype.kind != "f":
+        return 1.0, ()
+    if live_time is None or not live_time.min() > _STEADY * live_time.max():
+        return 1.0, (RATES,)
+    return float(live_time.mean()), (MULTIPLIED.format(live_time.mean()),)
 
 
 def _with_counts(
@@ -371,7 +382,7 @@ def _prepared(counts: Hdf5Counts, sample: NDArray[Any], scale: float, fits: bool
     finite = sample[np.isfinite(sample)]
     wide = counts.wide or bool(finite.size and float(finite.max()) * scale > _NEAR_32_BITS and not fits)
     fractional = fits or bool(np.any(finite * scale != np.rint(finite * scale)))
-    return replace(counts, fractional=fractional, wide=wide, scale=scale)
+    return replace(counts, fractional=fractional, wide=wide, scale=counts.scale * scale)
 
 
 def _stored_sum(

@@ -31,6 +31,7 @@ from napari_xrf.io.spectra.single import (
     positive,
     unended,
 )
+from napari_xrf.io.whole_counts import RATE, counted
 
 _LOOKED_AT = 256  # lines
 # In English, and as programs in German, French, Spanish, Italian and Russian name them.
@@ -121,12 +122,15 @@ def read_columns(path: Path, lines: Sequence[str], wanted: int | None = None) ->
         raise FileError(path, f"is cut short: {size} of {announced:g} channels are there")
     if size > announced:
         notes += (f"The file announces {announced:g} channels but holds {size}.",)
-    counts, faults = _of_logarithms(table[:, column], found.names[column] if found.names else "")
+    name, live_time = found.names[column] if found.names else "", _said_live_time(known)
+    counts, faults = _of_logarithms(table[:, column], name)
+    if RATE.search(name):
+        counts, faults = counted(counts, live_time)
     spectrum = Spectrum(
         counts[:: -1 if calibration.TURNED in notes else 1],
         axis,
         path.stem,
-        live_time=_said_live_time(known),
+        live_time=live_time,
         excitation=_said_excitation(known, found.about),
     )
     warnings = (*gaps, *parted, *notes, *told, *faults, *unended(path))

@@ -24,11 +24,11 @@ from napari_xrf.io.spectra.single import (
     one_pixel_cube,
     text_lines,
 )
+from napari_xrf.io.whole_counts import RATE, counted
 
 LAYOUT = "EMSA/MAS spectrum"
 EXPECTED = "expected"  # what our own files say of counts that are no whole numbers
 _MOST_CHANNELS = 2**20
-_WHOLE = 0.02  # of a count: rates printed with few digits miss whole counts by less
 # Types that count no X-rays: electron losses, Auger and photoelectrons, light, gammas.
 _OTHER_SIGNALS = ("ELS", "EELS", "AES", "PES", "XPS", "CLS", "GAM")
 _EVEN = 0.02  # of a step between energies, as they are rounded
@@ -36,7 +36,6 @@ _PIXL_WIDTH_EV, _PIXL_KV = 9.0, 28.0
 # Keyword, unit after a dash ("LIVETIME  -s"), value; "##" marks keywords that the standard does not know.
 _KEYWORD = re.compile(r"^##?\s*([A-Za-z0-9]+)\s*(?:-?\s*([A-Za-z0-9/]+)\s*)?:(.*)$")
 _DATA = re.compile(r"^#\s*SPECTRUM\b", re.IGNORECASE)
-_RATE = re.compile(r"/\s*s|per s|cps", re.IGNORECASE)
 _UNITS = re.compile(r"\bk?eV\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[,\s;]+")
 _COMMA = re.compile(r"^\s*-?\d+,\d+(?:[\s;]+-?\d+,\d+)*[\s;]*$")  # decimal commas: 12,0
@@ -62,10 +61,9 @@ def read_emsa(path: str | Path, *, detector: str | int = "sum") -> SpectralCube:
     energies, table, notes = _columns(target, tags, lines)
     per = scans.seconds_per(tags.get("LIVETIME", ("", ""))[1])
     live = [value * per for value in numbers(_text(tags, "LIVETIME"))]
-    if _RATE.search(_text(tags, "YUNITS")) and live:
-        counts = table * live[0]
-        table = np.where(np.abs(counts - np.rint(counts)) < _WHOLE, np.rint(counts), counts)
-        told += (f"The counts per second were multiplied by the live time, {live[0]:g} s.",)
+    if RATE.search(_text(tags, "YUNITS")):
+        table, rated = counted(table, next(iter(live), None))
+        notes += rated
     notes += told
     found = [_axis(target, tags, energies, table.shape[0], column) for column in range(table.shape[1])]
     counts, axis, kept, told = of_detectors(target, table, [one for one, _ in found], detector)

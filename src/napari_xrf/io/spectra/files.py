@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_xrf.core.csv_cells import rows_text
 from napari_xrf.core.emission_lines import SHELLS, emission_lines
+from napari_xrf.core.energy_axis import CurvedAxis
 from napari_xrf.core.errors import FileError, InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -85,8 +86,8 @@ def read_spectrum_csv(path: str | Path) -> Spectrum:
     try:
         table = np.array(rows[1:], dtype=np.float64)
         energies, counts = table.T
-        axis, notes = axis_from_energies(energies, "keV")
-        if any("curved" in note for note in notes):
+        axis, _ = axis_from_energies(energies, "keV")
+        if isinstance(axis, CurvedAxis):
             raise InvalidInput("the energies are not evenly spaced")
     except (ValueError, InvalidInput) as error:
         raise FileError(target, f"holds no usable spectrum ({error})") from error
