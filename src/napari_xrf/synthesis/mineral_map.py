@@ -164,14 +164,9 @@ def draw_mineral_map(
         The fields of :class:`MapParameters`: ``shape``, ``counts_per_pixel``, ``pixel_size``,
         ``with_ideal``, ``with_twin``, ``name``.
     """
-    chosen = MapParameters(**parameters)
+    chosen, texture = MapParameters(**parameters), texture or Texture()
     check_materials(materials)
-    texture = texture or Texture()
-    phases = tuple(phases) if phases is not None else (Phase(),) * len(materials)
-    if len(phases) != len(materials) or len(pure.spectra) != len(materials):
-        raise InvalidInput(
-            f"{len(phases)} phases and {len(pure.spectra)} spectra do not fit {len(materials)} materials"
-        )
+    phases = _phases_of(materials, pure, phases)
     growth, distortion, noise = generator.spawn(3)
     progress(0, 1, "growing grains")
     grown = grow_grains(chosen.shape, phases, texture, growth, progress)
@@ -202,10 +197,7 @@ def draw_mineral_map(
         parameters={
             "recipe": "minerals",
             **asdict(chosen),
-            "materials": [
-                {"name": each.name, "density": each.density, "mass_fractions": dict(each.mass_fractions)}
-                for each in materials
-            ],
+            "materials": [_described(each) for each in materials],
             "seed": str(counts.seed),
             "texture": asdict(texture),
             "phases": [asdict(phase) for phase in phases],
@@ -230,6 +222,23 @@ def expect_pure_spectra(
         instrument.detector.fwhm,
         excitation_of(instrument),
     )
+
+
+def _described(material: Material) -> dict[str, Any]:
+    fractions = dict(material.mass_fractions)
+    return {"name": material.name, "density": material.density, "mass_fractions": fractions}
+
+
+def _phases_of(
+    materials: Sequence[Material], pure: PureSpectra, given: Sequence[Phase] | None
+) -> tuple[Phase, ...]:
+    """Return how each material occurs: as given, or all as grains in equal parts."""
+    phases = tuple(given) if given is not None else (Phase(),) * len(materials)
+    if len(phases) != len(materials) or len(pure.spectra) != len(materials):
+        raise InvalidInput(
+            f"{len(phases)} phases and {len(pure.spectra)} spectra do not fit {len(materials)} materials"
+        )
+    return phases
 
 
 def check_materials(materials: Sequence[Material]) -> None:

@@ -158,15 +158,10 @@ def synthesize_painting(
             "distortions change how much is counted, and the totals are fixed",
             "Choose poisson or luminosity for the totals",
         )
-    if chosen.weighting == "learned" and weighting is None:
-        raise InvalidInput("the learned weighting needs a painting generator", "Give one as weighting")
     clustering, noise, choosing, distortion = generator.spawn(4)
+    weigh = _weighting(chosen, weighting)
     clusters = cluster_colors(image, generator=clustering, parameters=chosen.clusters, progress=progress)
-    if chosen.weighting == "learned" and weighting is not None:
-        weights = weighting(clusters.colors, pigments, choosing)
-    else:
-        similarity = color_similarity(clusters.colors, pigments.colors, chosen.similarity)
-        weights = threshold_weights(similarity, chosen.threshold)
+    weights = weigh(clusters.colors, pigments, choosing)
     seed = draw_seed(noise)
     colored = _Colored(clusters, weights, pigments, chosen)
     if distortions is None:
@@ -186,21 +181,23 @@ def synthesize_painting(
         images=(photograph,),
         provenance=Provenance(layout="synthetic"),
     )
-    described = {
-        "recipe": "painting",
-        **asdict(chosen),
-        "seed": str(seed),
-        "pigments": list(pigments.names),
-        "pigment_colors": pigments.colors.tolist(),
-        "silhouette": clusters.silhouette,
-        "distortions": None if distortions is None else asdict(distortions),
-    }
-    truth, lines = _label(colored), _line_counts(colored)
+    truth, lines, described = _label(colored), _line_counts(colored), _described(colored, seed, distortions)
     beside = {}
     if chosen.with_expected:
         counts = undrawn.load_within(budget, progress)
         beside["expected"] = replace(cube, counts=counts, name=f"{_NAME} (expected)")
     return SyntheticPainting(cube, truth, weights, pigments.names, clusters, lines, described, beside)
+
+
+def _weighting(chosen: PaintingParameters, learned: Weighting | None) -> Weighting:
+    """Return what weights the pigments in each colour: what was learned, or their similarity."""
+    if chosen.weighting != "learned":
+        return lambda colors, pigments, _: threshold_weights(
+            color_similarity(colors, pigments.colors, chosen.similarity), chosen.threshold
+        )
+    if learned is None:
+        raise InvalidInput("the learned weighting needs a painting generator", "Give one as weighting")
+    return learned
 
 
 def color_spectra(weights: NDArray[np.float64], pigments: PigmentSpectra) -> NDArray[np.float64]:
@@ -217,6 +214,19 @@ class _Colored(NamedTuple):
     weights: NDArray[np.float64]
     pigments: PigmentSpectra
     chosen: PaintingParameters
+
+
+def _described(colored: _Colored, seed: int, distortions: Distortions | None) -> dict[str, Any]:
+    """Return all that made a painting, as JSON takes it."""
+    return {
+        "recipe": "painting",
+        **asdict(colored.chosen),
+        "seed": str(seed),
+        "pigments": list(colored.pigments.names),
+        "pigment_colors": colored.pigments.colors.tolist(),
+        "silhouette": colored.clusters.silhouette,
+        "distortions": None if distortions is None else asdict(distortions),
+    }
 
 
 def _counts(colored: _Colored, seed: int) -> tuple[DrawnCounts, DrawnCounts]:
