@@ -25,6 +25,7 @@ from napari_xrf.learning.adaptation.figures import FigureChange, MapFigures, com
 from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.adaptation.recordings import sample_map
 from napari_xrf.learning.adaptation.steps import FineTuning
+from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.evaluation.sampling import source_of
 from napari_xrf.learning.model import Model, choose_device
 from napari_xrf.learning.sources.source import Source, held_out
@@ -111,15 +112,8 @@ def adapt(
     source
         Labelled spectra; by default those of the model's own training.
     """
-    chosen = options or AdaptationOptions()
-    description = model.description
-    if description.task == "spectra":
-        raise InvalidInput(
-            f"{description.name} decides nothing that could be adapted", "Train it on the map's kind"
-        )
-    labelled = source_of(description, progress) if source is None else source
-    if labelled.names != description.names or labelled.axis != description.axis:
-        raise InvalidInput(f"the labelled spectra are not those of {description.name}", "Give its own source")
+    chosen, description = options or AdaptationOptions(), model.description
+    labelled = _labelled(description, source, progress)
     spectra = sample_map(cube, description, most=chosen.pixels, seed=seed, progress=progress)
     where = choose_device(device)
     held = _judging(labelled).draw(chosen.held_out, np.random.default_rng([seed, 7]))
@@ -164,6 +158,18 @@ def adapt(
         save_model(made_folder(folder) / "model.safetensors", result.model)
         write_json(Path(folder) / "adaptation.json", result.as_json())
     return result
+
+
+def _labelled(description: ModelDescription, source: Source | None, progress: Progress) -> Source:
+    """Return the labelled spectra that a model is held to: those given, or of its own training."""
+    if description.task == "spectra":
+        raise InvalidInput(
+            f"{description.name} decides nothing that could be adapted", "Train it on the map's kind"
+        )
+    labelled = source_of(description, progress) if source is None else source
+    if labelled.names != description.names or labelled.axis != description.axis:
+        raise InvalidInput(f"the labelled spectra are not those of {description.name}", "Give its own source")
+    return labelled
 
 
 def _furthest(

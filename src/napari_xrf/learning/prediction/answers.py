@@ -27,6 +27,7 @@ from napari_xrf.learning.prediction.suitability import unsuited_to
 from napari_xrf.learning.rebinning import rebin_counts
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
 
+_Ask = Callable[[NDArray[np.generic], EnergyAxis, int], dict[str, NDArray[np.float32]]]
 _BATCH = 512
 _BLOCK_BYTES = 8 * 2**20
 _LEAST_COVERED, _LEAST_TOLD = 0.5, 0.1  # of the model's axis that a cube must cover
@@ -78,26 +79,9 @@ def predict(
     elif told.kind is not None:  # what a file does not say, and no peak shows, cannot be held against a model
         doubts = unsuited_to(model.description, cube)
     check_range(cube.energy, model.description)
-    rows, columns = cube.map_shape
     ask = _asked(model, chosen, device, told if conditions is None else conditions)
     kept = math.inf if memory_budget is None else budget_of(memory_budget) / 4 / len(chosen)
-    maps: dict[str, Any] = {"counts": np.zeros((rows, columns), dtype=np.float32)}
-    for row, batches in _batches(cube, rows_of_a_batch(columns)):
-        progress(row, rows, "predicting")
-        said: list[dict[str, NDArray[np.float32]]] = []
-        done = ((first_row or 0) + row) * columns
-        for flat in batches:
-            said.append(ask(flat, cube.energy, done))
-            done += len(flat)
-        for name in said[0]:
-            values = np.concatenate([each[name] for each in said])
-            together = values.reshape(-1, columns, *values.shape[1:])
-            if name not in maps:
-                shape = (rows, columns, *values.shape[1:])
-                large = len(shape) == 3 and math.prod(shape) * 4 > kept
-                maps[name] = scratch_array(shape, np.float32, 0) if large else np.empty(shape, np.float32)
-            maps[name][row : row + len(together)] = together
-    progress(rows, rows, "predicting")
+    maps = _said_of(cube, ask, kept, first_row or 0, progress)
     if calibrate and "minerals" in chosen and model.description.conditions:
         maps["probability"] = shared_out(maps["probability"], model.description.names, known)
     if calibrate and check and "presence" in chosen and model.description.task == "elements":
@@ -114,6 +98,31 @@ def predict(
         source=cube.name,
     )
     return told_of_dose(found) if first_row is None else found
+
+
+def _said_of(
+    cube: SpectralCube, ask: _Ask, kept: float, first_row: int, progress: Progress
+) -> dict[str, Any]:
+    """Return what a model says of each pixel, by name; what takes more than ``kept`` bytes lies in files."""
+    rows, columns = cube.map_shape
+    maps: dict[str, Any] = {"counts": np.zeros((rows, columns), dtype=np.float32)}
+    for row, batches in _batches(cube, rows_of_a_batch(columns)):
+        progress(row, rows, "predicting")
+        said: list[dict[str, NDArray[np.float32]]] = []
+        done = (first_row + row) * columns
+        for flat in batches:
+            said.append(ask(flat, cube.energy, done))
+            done += len(flat)
+        for name in said[0]:
+            values = np.concatenate([each[name] for each in said])
+            together = values.reshape(-1, columns, *values.shape[1:])
+            if name not in maps:
+                shape = (rows, columns, *values.shape[1:])
+                large = len(shape) == 3 and math.prod(shape) * 4 > kept
+                maps[name] = scratch_array(shape, np.float32, 0) if large else np.empty(shape, np.float32)
+            maps[name][row : row + len(together)] = together
+    progress(rows, rows, "predicting")
+    return maps
 
 
 def excitation_found(known: CalibratedMap) -> Excitation:
@@ -192,7 +201,7 @@ def check_range(axis: EnergyAxis, description: ModelDescription) -> None:
 
 def _asked(
     model: Model, outputs: tuple[str, ...], device_name: str, told: Excitation | NDArray[np.float32]
-) -> Callable[[NDArray[np.generic], EnergyAxis, int], dict[str, NDArray[np.float32]]]:
+) -> _Ask:
     """Return a model on a device as a function of counts, their axis and the number of the first spectrum."""
     description, device = model.description, choose_device(device_name)
     network = model.network.eval().to(device)

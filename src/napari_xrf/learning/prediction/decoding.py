@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_xrf.core.emission_lines import emission_lines, split_family, usual_family
 from napari_xrf.core.errors import InvalidInput
@@ -91,14 +92,7 @@ def decode(
             counts = rebin_counts(flat[start : start + _BATCH], cube.energy, description.axis, first=done)
             with torch.inference_mode():
                 _, units, state = network.encode(*network_inputs(description, counts, place))
-                plain, edited, put_in = (
-                    network.decode(code, state) ** 2
-                    for code in (units, units * factor, units * factor + more)
-                )
-                # Spectra are linear in the code, but on a scale of the instrument's own.
-                gained = (put_in - edited).sum(dim=1, keepdim=True).clamp(min=1e-12)
-                wanted = more.sum() * plain.sum(dim=1, keepdim=True)
-                edited = edited + (put_in - edited) * (wanted / gained)
+                plain, edited = _decoded(network, units, state, factor, more)
             each = counts.sum(axis=1) / np.maximum(plain.sum(dim=1).cpu().numpy(), 1e-9)
             made[done : done + len(counts)] = edited.cpu().numpy() * each[:, None]
             total += units.sum(dim=0).cpu().numpy()
@@ -120,6 +114,19 @@ def decode(
         provenance=provenance,
     )
     return Decoded(decoded, _by_element(description, total), 1 - left)
+
+
+def _decoded(
+    network: LineAutoencoder, units: Tensor, state: Tensor, factor: Tensor, more: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the spectra of a code as it is and after its changes."""
+    plain, edited, put_in = (
+        network.decode(code, state) ** 2 for code in (units, units * factor, units * factor + more)
+    )
+    # Spectra are linear in the code, but on a scale of the instrument's own.
+    gained = (put_in - edited).sum(dim=1, keepdim=True).clamp(min=1e-12)
+    wanted = more.sum() * plain.sum(dim=1, keepdim=True)
+    return plain, edited + (put_in - edited) * (wanted / gained)
 
 
 def units_of(description: ModelDescription, name: str) -> list[int]:

@@ -1,8 +1,10 @@
 """What an end of mixing is: compared with what is looked for and with the whole library."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +82,7 @@ class Candidates:
     elements: frozenset[str] = frozenset()  # found in the map
     sets: tuple[frozenset[int], ...] = ()  # what kinds of samples hold beside what all do
 
-    def with_grains(self, ends: Sequence[End], names: Sequence[Name]) -> "Candidates":
+    def with_grains(self, ends: Sequence[End], names: Sequence[Name]) -> Candidates:
         """Return the same, where mixtures may hold what even ends are, be it rare: it lies beside them."""
         blending = self.blending.copy()
         for end, name in zip(ends, names, strict=True):
@@ -88,7 +90,7 @@ class Candidates:
                 blending[name.best] = True
         return replace(self, blending=blending)
 
-    def in_context(self, names: Sequence[Name]) -> "Candidates":
+    def in_context(self, names: Sequence[Name]) -> Candidates:
         """Return the same, where what belongs to other kinds of samples than the named is less probable.
 
         A sample is a mixture of kinds, in the parts that explain best what is surely in it beside what all
@@ -340,37 +342,13 @@ def name_compared(
     usual = float(np.median([table.squares.min() / table.bins for table in tables]))
     usual = usual if len(ends) >= _LEAST_FOR_USUAL else 0.0
     for _ in range(2):
-        settled: set[int] = set()
-        named = []
-        # In a rock rare minerals need more evidence; what lies alone under the beam may be anything.
-        alone = bool(names) and not is_rock(names, candidates)
-        rarity = np.zeros_like(candidates.rarity) if alone else candidates.rarity
-        known_as = replace(candidates, rarity=rarity)
-        # Where grains of minerals are, no mixture is called for by what one mineral explains, be it rare.
-        grains = bool(names) and _has_grains(names, [end.size for end in ends])
-        held_alone = {mineral for name in names for mineral in name.minerals} if grains else None
-        of_library = grains and not candidates.chosen
-        blending = replace(candidates, rarity=0 * rarity, step=_STEP_OF_GRAINS) if of_library else known_as
+        known = _Naming.after(names, ends, candidates, usual)
+        named: list[Name] = []
         for place, (end, table) in enumerate(zip(ends, tables, strict=True)):
-            known, totals = table.expected, table.expected.templates.totals
-            seen = end.mean.sum()
-            scores = table.scores + _darkness(np.log(seen / totals[table.points]), dose, spread)
-            name = _decide(table, scores, known, known_as, end, settled, usual, alone)
-            blend_totals = np.array([blend.total(known) for blend in table.blends])
-            blends = np.array([blend.score for blend in table.blends]) / table.scale
-            blends += _darkness(np.log(seen / blend_totals), dose, spread)
-            # Grains finer than the pixels vary from one to the next: what is even is a mineral if one fits.
-            if not candidates.chosen and name.minerals and end.variation < _LEAST_VARIATION:
-                name = _or_unlisted(name, table, scores, blends, known, candidates.step)
-            else:
-                # What is uneven is hardly one grain.
-                probable = known_as if end.variation > UNEVEN else blending
-                name = _or_blend(name, table, scores, blends, known, probable, usual, settled, held_alone)
-            if end.variation > _EVEN:
-                name = _or_crystallised(name, table, scores, blends, known, candidates.temper)
-            settled.update(name.minerals, *(members for members, _ in name.parts))
+            name = known.name(end, table, dose, spread)
             named.append(name)
-            bright[place] = np.log(seen / totals[name.point]) if name.point >= 0 else np.nan
+            total = table.expected.templates.totals[name.point]
+            bright[place] = np.log(end.mean.sum() / total) if name.point >= 0 else np.nan
         names = tuple(named)
         if np.isfinite(bright).sum() >= _LEAST_FOR_DOSE:
             dose = float(np.nanmedian(bright))
@@ -388,6 +366,63 @@ def name_compared(
         for name, table in zip(names, tables, strict=True)
     )
     return _of_one_map(names)
+
+
+@dataclass(frozen=True, eq=False)
+class _Naming:
+    """What is known of a map when its ends are named, one after another."""
+
+    candidates: Candidates  # as they are given
+    single: Candidates  # as ends of one mineral
+    blending: Candidates  # as parts of mixtures
+    usual: float  # how badly the best of an end usually fits
+    alone: bool  # whether one thing lies under the beam rather than a rock
+    held_alone: set[int] | None  # minerals that grains are of, where there are grains
+    settled: set[int] = field(default_factory=set)  # minerals that ends before hold
+
+    @classmethod
+    def after(
+        cls, names: Sequence[Name], ends: Sequence[End], candidates: Candidates, usual: float
+    ) -> _Naming:
+        """Return what a first naming tells; none has no names."""
+        # In a rock rare minerals need more evidence; what lies alone under the beam may be anything.
+        alone = bool(names) and not is_rock(names, candidates)
+        rarity = np.zeros_like(candidates.rarity) if alone else candidates.rarity
+        single = replace(candidates, rarity=rarity)
+        # Where grains of minerals are, no mixture is called for by what one mineral explains, be it rare.
+        grains = bool(names) and _has_grains(names, [end.size for end in ends])
+        held_alone = {mineral for name in names for mineral in name.minerals} if grains else None
+        of_library = grains and not candidates.chosen
+        blending = replace(candidates, rarity=0 * rarity, step=_STEP_OF_GRAINS) if of_library else single
+        return cls(candidates, single, blending, usual, alone, held_alone)
+
+    def name(self, end: End, table: Compared, dose: float, spread: float) -> Name:
+        """Return what an end is; ``dose``, ``spread``: how bright the map's minerals are, if known."""
+        expected, seen = table.expected, end.mean.sum()
+        scores = table.scores + _darkness(
+            np.log(seen / expected.templates.totals[table.points]), dose, spread
+        )
+        name = _decide(table, scores, self, end)
+        totals = np.array([blend.total(expected) for blend in table.blends])
+        blends = np.array([blend.score for blend in table.blends]) / table.scale
+        blends += _darkness(np.log(seen / totals), dose, spread)
+        # Grains finer than the pixels vary from one to the next: what is even is a mineral if one fits.
+        if not self.candidates.chosen and name.minerals and end.variation < _LEAST_VARIATION:
+            name = _or_unlisted(name, table, scores, blends, self.candidates.step)
+        else:
+            # What is uneven is hardly one grain.
+            probable = self.single if end.variation > UNEVEN else self.blending
+            name = _or_blend(name, table, scores, blends, probable, self)
+        if end.variation > _EVEN:
+            name = _or_crystallised(name, table, scores, blends, self.candidates.temper)
+        self.settled.update(name.minerals, *(members for members, _ in name.parts))
+        return name
+
+    def cost_of_parts(self, minerals: frozenset[int]) -> float:
+        """Return what the parts of a mixture cost, in steps: less of what is known to be there."""
+        if self.held_alone is None:
+            return max(len(minerals - self.settled) - 1, 0) + 0.5 * len(minerals & self.settled)
+        return 1.5 * len(minerals - self.held_alone) + 0.5 * len(minerals & self.held_alone)
 
 
 def _has_grains(names: Sequence[Name], sizes: Sequence[int]) -> bool:
@@ -442,49 +477,119 @@ def _of_one_map(names: tuple[Name, ...]) -> tuple[Name, ...]:
     )
 
 
-def _decide(
-    table: Compared,
-    scores: NDArray[np.float64],
-    expected: Expected,
-    candidates: Candidates,
-    end: End,
-    settled: set[int],
-    usual: float,
-    alone: bool,
-) -> Name:
+class _Singles:
+    """The minerals that an end may be alone: the best composition of each, and how badly it fits.
+
+    ``best``: its place among the compositions compared; ``inside``, ``outside``: scores of those looked for,
+    rarity included, and of others.
+    """
+
+    def __init__(self, table: Compared, scores: NDArray[np.float64], candidates: Candidates) -> None:
+        self.table, self.candidates = table, candidates
+        self.owner = owner = table.expected.templates.owner[table.points]
+        listed = candidates.listed
+        self.prior = np.append(candidates.rarity, np.zeros(max(0, int(owner.max()) + 1 - listed)))[owner]
+        sharper = scores + table.sharper + self.prior
+        self.best = {
+            int(mineral): int(np.flatnonzero(owner == mineral)[sharper[owner == mineral].argmin()])
+            for mineral in np.unique(owner)
+        }
+        self.inside = {m: float(sharper[place]) for m, place in self.best.items() if m < listed}
+        self.outside = {m: float(scores[place]) for m, place in self.best.items() if m >= listed}
+
+    def points(self, minerals: Iterable[int]) -> list[int]:
+        """Return the best compositions of some minerals."""
+        return [int(self.table.points[self.best[mineral]]) for mineral in minerals]
+
+    def vetoed(self, mineral: int) -> bool:
+        """Tell whether single lines speak against a mineral."""
+        return self.table.vetoed(self.table.points[[self.best[mineral]]], np.ones(1))
+
+    def leave_out_vetoed(self) -> bool:
+        """Let go of the likeliest that are vetoed; tell whether the next best is an answer at all."""
+        inside, least = self.inside, min(self.inside.values())
+        for mineral in sorted(inside, key=lambda mineral: inside[mineral]):
+            if inside[mineral] - min(inside.values()) < ALIKE and self.vetoed(mineral):
+                del inside[mineral]
+                # Not where it fits far worse.
+                if not inside or min(inside.values()) - least > _STRANGER_THAN_MISFIT:
+                    return False
+        return True
+
+    def first_of(self, own: Sequence[int]) -> int:
+        """Return the likeliest, or what its pixels seemed to be where that is about as likely."""
+        inside = self.inside
+        first = min(inside, key=lambda mineral: inside[mineral])
+        seeming = min(
+            (mineral for mineral in own if mineral in inside), key=lambda m: inside[m], default=first
+        )
+        nearly = inside[seeming] - inside[first] < _KEEPS
+        return seeming if nearly and not self.vetoed(seeming) else first
+
+    def alike_to(self, first: int) -> tuple[int, ...]:
+        """Return what fits as well as one does, none where that is not of one look.
+
+        Differences of scores above what two minerals are apart are errors of the model.
+        """
+        inside, prior, best = self.inside, self.prior, self.best
+        (at,) = self.points([first])
+        for mineral in [m for m, score in inside.items() if ALIKE <= score - inside[first] < _NOT_ALIKE]:
+            rarer = float(prior[best[mineral]] - prior[best[first]])
+            most = self.table.apart(at, mineral) + rarer
+            if most < inside[mineral] - inside[first] and not self.vetoed(mineral):
+                inside[mineral] = inside[first] + most
+        alike = tuple(sorted(m for m, score in inside.items() if abs(score - inside[first]) < ALIKE))
+        return alike if self.of_one_look(alike) else ()
+
+    def with_preferred(self, alike: tuple[int, ...], first: int) -> tuple[int, ...]:
+        """Return what shares the name besides: rarity is no evidence of something else.
+
+        What the spectrum itself prefers does, and what is less rare and has the same lines: only scatter
+        parts them, which is known least.
+        """
+        inside, prior, best = self.inside, self.prior, self.best
+        plain = {m: score - float(prior[best[m]]) for m, score in inside.items()}
+        plainly = min(plain, key=lambda m: plain[m])
+        if plain[plainly] > min(plain[m] for m in alike) - _PREFERRED:
+            plainly = first
+        common = [m for m in inside if prior[best[m]] < prior[best[first]] and not self.vetoed(m)]
+        points, known = self.table.points, self.table.expected
+        common = [m for m in common if have_same_lines(points[[best[m], best[first]]], known)]
+        both = tuple(sorted({*alike, plainly, *common}))
+        return both if self.of_one_look(both) else alike
+
+    def of_one_look(self, minerals: Sequence[int]) -> bool:
+        """Tell whether what fits equally is of one look; else too little was measured to know anything."""
+        templates, points = self.table.expected.templates, self.points(minerals)
+        roots = np.sqrt(templates.lines[points] + templates.continuum[points])
+        return bool(((roots[:, None] - roots) ** 2).sum(axis=2).max() < _ONE_LOOK)
+
+    def probable_together(self, alike: tuple[int, ...], weight: dict[int, float]) -> tuple[int, ...]:
+        """Return what an end may be, with those of one look that share its probability until most is held."""
+        for mineral in sorted(set(weight) - set(alike), key=lambda m: -weight[m]):
+            own = sum(weight[m] for m in alike)
+            full = len(alike) >= MOST_NAMES or own > _TOGETHER * sum(weight.values())
+            if full or weight[mineral] < _LEAST_WEIGHT * own:
+                break
+            if self.of_one_look((*alike, mineral)):
+                alike = (*alike, mineral)
+        return tuple(sorted(alike))
+
+
+def _decide(table: Compared, scores: NDArray[np.float64], known: _Naming, end: End) -> Name:
     """Return which single mineral an end is, or none of those looked for."""
-    owner = expected.templates.owner[table.points]
-    listed, bins, squares = candidates.listed, end.counts.size, table.squares
-    prior = np.append(candidates.rarity, np.zeros(max(0, int(owner.max()) + 1 - listed)))[owner]
-    sharper = scores + table.sharper + prior
-    best = {
-        int(mineral): int(np.flatnonzero(owner == mineral)[sharper[owner == mineral].argmin()])
-        for mineral in np.unique(owner)
-    }
-    inside = {mineral: float(sharper[place]) for mineral, place in best.items() if mineral < listed}
-    outside = {mineral: float(scores[place]) for mineral, place in best.items() if mineral >= listed}
-
-    def vetoed(mineral: int) -> bool:
-        return table.vetoed(table.points[[best[mineral]]], np.ones(1))
-
+    candidates = known.single
+    singles = _Singles(table, scores, candidates)
+    owner, best, inside, outside = singles.owner, singles.best, singles.inside, singles.outside
+    bins, squares, temper = end.counts.size, table.squares, candidates.temper
     nearest = min(inside, key=lambda mineral: inside[mineral])
-    least = inside[nearest]
-    for mineral in sorted(inside, key=lambda mineral: inside[mineral]):
-        if inside[mineral] - min(inside.values()) < ALIKE and vetoed(mineral):
-            del inside[mineral]
-            # The next best is no answer where it fits far worse.
-            if not inside or min(inside.values()) - least > _STRANGER_THAN_MISFIT:
-                return Name((), 1.0, float(squares.min()) / bins, -1, nearest, 0.0)
-    lowest = min(inside.values())
-    first = min(inside, key=lambda mineral: inside[mineral])
-    own = candidates.classes[end.column]
-    seeming = min((mineral for mineral in own if mineral in inside), key=lambda m: inside[m], default=first)
-    if inside[seeming] - lowest < _KEEPS and not vetoed(seeming):
-        first = seeming
+    if not singles.leave_out_vetoed():
+        return Name((), 1.0, float(squares.min()) / bins, -1, nearest, 0.0)
+    lowest, first = min(inside.values()), singles.first_of(candidates.classes[end.column])
     misfit = squares[best[first]] / bins
     stranger = min(outside, key=lambda mineral: outside[mineral]) if outside else -1
     better = float(scores[np.isin(owner, list(inside))].min()) - outside[stranger] if outside else 0.0
-    margin = _STRANGER if first in settled else _STRANGER_OF_MANY
+    margin = _STRANGER if first in known.settled else _STRANGER_OF_MANY
     margin = _STRANGER_THAN_MISFIT if misfit > _DOUBTFUL else margin
     margin = max(margin, _STRANGER_PER_BIN * bins)
     # Nothing is strange about an end that the list explains well.
@@ -493,73 +598,29 @@ def _decide(
         and bool(outside)
         and squares[best[first]] - squares[best[stranger]] < _STRANGER_THAN_MISFIT
     )
-    if misfit > np.clip(_UNUSUAL * usual, *_MISFITS) or (better > margin and not explained):
+    strange = misfit > np.clip(_UNUSUAL * known.usual, *_MISFITS) or (better > margin and not explained)
+    alike = () if strange else singles.alike_to(first)
+    if not alike:
         return Name((), 1.0, misfit, -1, stranger, better)
-    # Differences of scores above what two minerals are apart are errors of the model.
-    for mineral in [m for m, score in inside.items() if ALIKE <= score - inside[first] < _NOT_ALIKE]:
-        rarer = float(prior[best[mineral]] - prior[best[first]])
-        most = table.apart(int(table.points[best[first]]), mineral) + rarer
-        if most < inside[mineral] - inside[first] and not vetoed(mineral):
-            inside[mineral] = inside[first] + most
-    alike = tuple(sorted(m for m, score in inside.items() if abs(score - inside[first]) < ALIKE))
-    if not _look_alike([int(table.points[best[m]]) for m in alike], expected):
-        return Name((), 1.0, misfit, -1, stranger, better)
-    weight = {m: float(np.exp(-0.5 * candidates.temper * (score - lowest))) for m, score in inside.items()}
+    weight = {m: float(np.exp(-0.5 * temper * (score - lowest))) for m, score in inside.items()}
     if not candidates.chosen:
-        # What the spectrum itself prefers shares the name: rarity is no evidence of something else.
-        plain = {m: score - float(prior[best[m]]) for m, score in inside.items()}
-        plainly = min(plain, key=lambda m: plain[m])
-        if plain[plainly] > min(plain[m] for m in alike) - _PREFERRED:
-            plainly = first
-        # What is less rare and has the same lines does, too: only scatter parts them, which is known least.
-        common = [m for m in inside if prior[best[m]] < prior[best[first]] and not vetoed(m)]
-        common = [m for m in common if have_same_lines(table.points[[best[m], best[first]]], expected)]
-        both = tuple(sorted({*alike, plainly, *common}))
-        alike = both if _look_alike([int(table.points[best[m]]) for m in both], expected) else alike
-        alike = _probable_together(alike, weight, best, table, expected)
-    stranger_weight = _UNLISTED * float(np.exp(0.5 * candidates.temper * min(better - margin, 0.0)))
+        alike = singles.probable_together(singles.with_preferred(alike, first), weight)
     own_weight = sum(weight[m] for m in alike)
-    if alone:
-        stranger_weight = (
-            unlisted_weight(expected, table.points[[best[m] for m in alike]], alike) * own_weight
-        )
+    if known.alone:
+        stranger_weight = unlisted_weight(table.expected, np.array(singles.points(alike)), alike) * own_weight
+    else:
+        stranger_weight = _UNLISTED * float(np.exp(0.5 * temper * min(better - margin, 0.0)))
     probability = own_weight / (sum(weight.values()) + stranger_weight)
     probability *= min(1.0, _DOUBTFUL / misfit)
     winner = min(inside, key=lambda mineral: inside[mineral])
     near = sorted((m for m in inside if m in alike or inside[m] - lowest < _RIVAL), key=lambda m: inside[m])
     rivals = tuple((m, inside[m] - lowest, int(table.points[best[m]])) for m in near[:_MOST_RIVALS])
-    point = int(table.points[best[first]])
-    strange = int(table.points[best[stranger]]) if stranger >= 0 else -1
+    point, at_stranger = singles.points([first])[0], singles.points([stranger])[0] if outside else -1
     least = float(scores[np.isin(owner, alike)].min())
-    unlisted = tuple(m for m, score in outside.items() if score - least < ALIKE and not vetoed(m))
+    unlisted = tuple(m for m, score in outside.items() if score - least < ALIKE and not singles.vetoed(m))
     return Name(
-        alike, probability, misfit, point, stranger, better, winner, (), 0.0, rivals, strange, unlisted
+        alike, probability, misfit, point, stranger, better, winner, (), 0.0, rivals, at_stranger, unlisted
     )
-
-
-def _probable_together(
-    alike: tuple[int, ...],
-    weight: dict[int, float],
-    best: dict[int, int],
-    table: Compared,
-    expected: Expected,
-) -> tuple[int, ...]:
-    """Return what an end may be, with those of one look that share its probability until most is held."""
-    for mineral in sorted(set(weight) - set(alike), key=lambda m: -weight[m]):
-        own = sum(weight[m] for m in alike)
-        full = len(alike) >= MOST_NAMES or own > _TOGETHER * sum(weight.values())
-        if full or weight[mineral] < _LEAST_WEIGHT * own:
-            break
-        more = (*alike, mineral)
-        if _look_alike([int(table.points[best[m]]) for m in more], expected):
-            alike = more
-    return tuple(sorted(alike))
-
-
-def _look_alike(points: Sequence[int], expected: Expected) -> bool:
-    """Tell whether what fits equally is of one look; else too little was measured to know anything."""
-    roots = np.sqrt(expected.templates.lines[points] + expected.templates.continuum[points])
-    return bool(((roots[:, None] - roots) ** 2).sum(axis=2).max() < _ONE_LOOK)
 
 
 def _or_unlisted(
@@ -567,7 +628,6 @@ def _or_unlisted(
     table: Compared,
     scores: NDArray[np.float64],
     blends: NDArray[np.float64],
-    expected: Expected,
     step: float,
 ) -> Name:
     """Return that an even end is a mineral of no list where a mixture explains it far better than its name.
@@ -577,7 +637,7 @@ def _or_unlisted(
     """
     if not blends.size:
         return name
-    owner = expected.templates.owner
+    expected, owner = table.expected, table.expected.templates.owner
     costs = blends + step * np.array([np.unique(owner[blend.points]).size - 1 for blend in table.blends])
     areas = table.blends[int(costs.argmin())].areas(expected)
     own = np.isin(owner[table.points], name.minerals)
@@ -594,7 +654,6 @@ def _or_crystallised(
     table: Compared,
     scores: NDArray[np.float64],
     blends: NDArray[np.float64],
-    expected: Expected,
     temper: float,
 ) -> Name:
     """Return the name of a glass with the doubt that it may be the minerals that it crystallises to.
@@ -602,10 +661,10 @@ def _or_crystallised(
     Quartz and feldspars finer than the pixels have its spectrum; only that a melt is even parts them. So
     this is of pixels that vary.
     """
-    minerals = expected.templates.minerals
+    minerals = table.expected.templates.minerals
     if not name.minerals or not blends.size or any(minerals[m].group != "glass" for m in name.minerals):
         return name
-    own = np.isin(expected.templates.owner[table.points], name.minerals)
+    own = np.isin(table.expected.templates.owner[table.points], name.minerals)
     worse = max(float(blends.min() - scores[own].min(initial=np.inf)), 0.0)
     return replace(name, probability=name.probability / (1 + _CRYSTALS * math.exp(-0.5 * temper * worse)))
 
@@ -615,37 +674,26 @@ def _or_blend(
     table: Compared,
     scores: NDArray[np.float64],
     blends: NDArray[np.float64],
-    expected: Expected,
     candidates: Candidates,
-    usual: float,
-    settled: set[int],
-    held_alone: set[int] | None,
+    known: _Naming,
 ) -> Name:
     """Return a mixture of a few minerals where it explains an end better than one does.
 
     Each part after the first costs; a single mineral that is rare has to explain more than mixtures of
-    common ones do. Where there are grains, mixtures of what is ``held_alone`` elsewhere are more probable.
+    common ones do. Where there are grains, mixtures of what they are of are more probable.
     """
-    if not blends.size:
-        return name
+    expected, held_alone = table.expected, known.held_alone
     owner = expected.templates.owner[table.points]
     held = [frozenset(expected.templates.owner[blend.points].tolist()) for blend in table.blends]
-
-    def parts_cost(minerals: frozenset[int]) -> float:
-        if held_alone is None:
-            return max(len(minerals - settled) - 1, 0) + 0.5 * len(minerals & settled)
-        return 1.5 * len(minerals - held_alone) + 0.5 * len(minerals & held_alone)
-
-    costs = [s + candidates.step * parts_cost(minerals) for s, minerals in zip(blends, held, strict=True)]
-    for place in np.argsort(costs)[:_MOST_ASKED].tolist():
-        blend = table.blends[place]
-        if not table.vetoed(blend.points, blend.shares):
-            break
-    else:
+    steps = [known.cost_of_parts(minerals) for minerals in held]
+    costs = blends + candidates.step * np.array(steps)
+    place = _not_vetoed(table, costs)
+    if place is None:
         return name
+    blend = table.blends[place]
     misfit = blend.square / expected.templates.bins.size
     outside = float(scores[owner >= candidates.listed].min(initial=np.inf)) + candidates.step
-    if misfit > np.clip(_UNUSUAL_BLEND * usual, *_BLEND_MISFITS):
+    if misfit > np.clip(_UNUSUAL_BLEND * known.usual, *_BLEND_MISFITS):
         return name
     single = outside
     if name.minerals:
@@ -665,27 +713,36 @@ def _or_blend(
     )
     probability = 1 / (1 + 1 / odds + unlisted)
 
-    def point_of(mineral: int) -> int:
-        inside = expected.templates.owner[blend.points] == mineral
-        return int(blend.points[np.where(inside, blend.shares, 0).argmax()])
-
     def members(mineral: int) -> tuple[int, ...]:
         """Return what a part may be: what explains as much in its place, or cannot be told from it."""
-        alike = _exchangeable(mineral, place, held, blends)
-        alike |= set(_twins(table, point_of(mineral), expected, candidates))
-        return tuple(sorted(alike))
+        twins = _twins(table, _point_of(mineral, blend, expected), candidates)
+        return tuple(sorted(_exchangeable(mineral, place, held, blends).union(twins)))
 
     main = max(areas, key=lambda mineral: areas[mineral])
     if areas[main] > _MOSTLY:
         # The rest may come from beside it; the mineral teaches what its spectra look like all the same.
         same = name.minerals if main in name.minerals else members(main)
-        return Name(same, probability, misfit, point_of(main), name.resembles, name.better, main)
-    known = [(members(mineral), area) for mineral, area in areas.items()]
-    parts = sorted(known, key=lambda part: -part[1])
+        point = _point_of(main, blend, expected)
+        return Name(same, probability, misfit, point, name.resembles, name.better, main)
+    parts = sorted(((members(mineral), area) for mineral, area in areas.items()), key=lambda part: -part[1])
     if held_alone is not None:
         strange = [area > _GOOD_PART and held_alone.isdisjoint(each) for each, area in parts]
         probability *= _STRANGE_PART ** sum(strange)
     return Name((), probability, misfit, -1, name.resembles, name.better, -1, tuple(parts))
+
+
+def _not_vetoed(table: Compared, costs: NDArray[np.float64]) -> int | None:
+    """Return the cheapest of a few mixtures that no single line speaks against."""
+    for place in np.argsort(costs)[:_MOST_ASKED].tolist():
+        if not table.vetoed(table.blends[place].points, table.blends[place].shares):
+            return int(place)
+    return None
+
+
+def _point_of(mineral: int, blend: Blend, expected: Expected) -> int:
+    """Return the composition that most of a mineral has in a mixture."""
+    inside = expected.templates.owner[blend.points] == mineral
+    return int(blend.points[np.where(inside, blend.shares, 0).argmax()])
 
 
 def _exchangeable(
@@ -702,10 +759,10 @@ def _exchangeable(
     )
 
 
-def _twins(table: Compared, point: int, expected: Expected, candidates: Candidates) -> list[int]:
+def _twins(table: Compared, point: int, candidates: Candidates) -> list[int]:
     """Return the minerals of the list, no rarer, that a composition cannot be told from."""
-    templates = expected.templates
-    distance = rough_distances(templates.lines[point] + templates.continuum[point], expected)
+    templates = table.expected.templates
+    distance = rough_distances(templates.lines[point] + templates.continuum[point], table.expected)
     own, rarity = int(templates.owner[point]), candidates.rarity
     near = dict.fromkeys(templates.owner[np.argsort(distance)].tolist())
     listed = [mineral for mineral in near if mineral < candidates.listed and mineral != own][
