@@ -10,7 +10,9 @@ import pytest
 import napari_xrf
 from measured import measured_file
 from napari_xrf import io
+from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.core.spectral_cube import SpectralCube
 
 
 def test_importing_io_is_light():
@@ -51,7 +53,11 @@ def test_files_that_cannot_be_read(tmp_path, name):
     assert not io.recognizes(path)
 
 
-@pytest.mark.parametrize(("name", "told"), [("a.si", "Thermo.*rpl"), ("a.oipx", "AZtec.*h5oina")])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("a.si", "Thermo.*rpl"), ("a.oipx", "AZtec.*h5oina"), ("a.csv.gz", "Unpack"), ("a.xlsx", "as .csv"),
+     ("a.npy", "dataset=NAME")],
+)  # fmt: skip
 def test_files_of_other_programs_are_named(tmp_path, name, told):
     (tmp_path / name).write_bytes(b"\x00other")
     with pytest.raises(FileError, match=told):
@@ -115,3 +121,14 @@ def test_bcf_is_read_through_the_same_door():
     with pytest.raises(InvalidInput, match="dataset"):
         io.read(path, dataset="/x")
     assert not io.recognizes(measured_file("bcf/Nope.bcf"))
+
+
+def test_an_axis_that_a_user_gives_in_ev_is_no_axis_of_mev(tmp_path):
+    path = tmp_path / "map.h5"
+    io.write(path, SpectralCube(np.ones((2, 3, 64), dtype=np.uint16), EnergyAxis(0, 0.02, 64)))
+    cube = io.read(path, energy=(-50, 10))
+    assert cube.energy == EnergyAxis(-0.05, 0.01, 64)
+    assert "makes sense in eV, not in keV" in cube.provenance.warnings[0]
+    for wrong in ((0, 1), (0, -0.01), (0, float("nan")), (600, 0.01)):
+        with pytest.raises(InvalidInput, match=r"Give \(offset, width\) in keV"):
+            io.read(path, energy=wrong)

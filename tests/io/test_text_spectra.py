@@ -709,7 +709,7 @@ def test_live_times_keep_their_unit(tmp_path, line, seconds):
     assert cube.excitation.energy_kev == 15
 
 
-@pytest.mark.parametrize("name", ["Intensity (cps)", "counts/s", "Counts per second"])
+@pytest.mark.parametrize("name", ["Intensity (cps)", "counts/s", "Counts per second", "Counts/ sec"])
 def test_rates_become_counts_by_the_live_time(tmp_path, name):
     path = tmp_path / "rates.csv"
     rows = [f"{0.02 * at:.2f},{count / 7.3:.5f}" for at, count in enumerate(COUNTS)]

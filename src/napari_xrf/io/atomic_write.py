@@ -67,13 +67,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
             waiting.append((temporary, target))
             kept = True
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise FileError(
-            given, f"cannot be written ({reason})", "Choose another folder or make room"
-        ) from error
+        raise _unwritten(given, error) from error
     finally:
         if not kept:
             _drop(temporary)
+
+
+def _unwritten(given: Path, error: OSError) -> FileError:
+    reason = error.strerror or " ".join(str(error).split())
+    return FileError(given, f"cannot be written ({reason})", "Choose another folder or make room")
 
 
 @contextmanager
@@ -98,9 +100,7 @@ def replacing_folder(path: str | Path, mark: str) -> Iterator[Path]:
             target.replace(old)
         temporary.replace(target)
     except OSError as error:
-        raise FileError(
-            given, f"cannot be written ({error})", "Choose another folder or make room"
-        ) from error
+        raise _unwritten(given, error) from error
     finally:
         _drop(temporary)
         _put_back(old, target)

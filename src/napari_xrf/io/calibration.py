@@ -201,7 +201,7 @@ def _kev_per_unit(offset: float, width: float, size: int, units: str) -> tuple[f
                 return factor, ()
             right, wrong = ("keV", "eV") if factor == 1 else ("eV", "keV")
             note = (
-                f"The file's energy calibration, {offset:g} + {width:g}·channel, makes sense in {right}, "
+                f"The energy calibration, {offset:g} + {width:g}·channel, makes sense in {right}, "
                 f"not in {wrong}: it is taken as {right}."
             )
             return factor, (note,)

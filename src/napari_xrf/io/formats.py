@@ -24,7 +24,13 @@ from napari_xrf.core.named_files import is_folder
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
-from napari_xrf.io.calibration import CURVED, GIVE_AXIS, axis_from_energies, row_of_numbers
+from napari_xrf.io.calibration import (
+    CURVED,
+    GIVE_AXIS,
+    axis_from_energies,
+    axis_from_polynomial,
+    row_of_numbers,
+)
 
 if TYPE_CHECKING:
     from napari_xrf.io.hdf5.datasets import DatasetChoice
@@ -52,6 +58,7 @@ _MOST_EMPTY, _LOOKED_AT = 2000, 2**28  # rows that are looked at from the end, a
 _TABLE = "spectrum table"  # that this package writes
 _TEXTS = ("EMSA/MAS spectrum", "Maestro spectrum .spe", "Itrax spectrum .spe", "MCA spectrum")
 _EXPORT_MAP = "Export maps there as .rpl with .raw, spectra as .msa or .emsa"
+_INTO_HDF5 = "Write the counts (Y, X, E) into an .h5 file, and open it by dataset=NAME (--dataset NAME)"
 # Endings that others' programs use, whose they are, and what to do.
 _OTHERS = {
     ".si": ("Thermo NSS and Pathfinder", _EXPORT_MAP),
@@ -67,6 +74,11 @@ _OTHERS = {
     ".mda": ("EPICS scans", "Give the .h5 that XRF-Maps or MAPS makes of it"),
     ".nc": ("XIA's mapping mode", "Give the .h5 that XRF-Maps, MAPS or larch makes of the scan"),
     ".cnf": ("Canberra Genie", "Export the spectrum there as .spe or .txt"),
+    **dict.fromkeys((".gz", ".zip", ".7z", ".bz2", ".xz", ".rar"), ("packing programs", "Unpack it first")),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), ("spreadsheet programs", "Save the table there as .csv")),
+    **dict.fromkeys((".npy", ".npz"), ("NumPy", _INTO_HDF5)),
+    ".mat": ("MATLAB", _INTO_HDF5),
+    ".safetensors": ("networks", "Give it where a model is asked for: predict, evaluate, adapt"),
 }
 _SPECTRUM_BYTES = 2**26  # more than any single spectrum
 _FOLDER_FILES = (".zspy",)  # files that are folders
@@ -464,8 +476,10 @@ def with_energy(cube: SpectralCube, energy: EnergyAxis | Sequence[float] | NDArr
     if isinstance(energy, EnergyAxis):
         axis = energy
     elif np.shape(energy) == (2,) != (size,):
-        offset, width = row_of_numbers(energy).tolist()
-        axis = EnergyAxis(offset, width, size)
+        try:
+            axis, notes = axis_from_polynomial(row_of_numbers(energy).tolist(), size, "keV")
+        except InvalidInput as error:
+            raise InvalidInput(str(error), "Give (offset, width) in keV, as (0, 0.01)") from None
     else:
         axis, notes = axis_from_energies(energy, "keV", size)
     if axis.size != size:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 _LARGEST_NORMALISED = 1.0 + 1e-6  # fractions none of which is above it are normalised, not counted
-RATE = re.compile(r"/\s*s(ec)?\b|per s|\bcps\b|counts? ?s\^?-1", re.IGNORECASE)
+RATE = re.compile(r"(/\s*|\bper )s(ec(onds?)?)?\b|\bcps\b|counts? ?s\^?-1", re.IGNORECASE)
 MULTIPLIED = "The counts per second were multiplied by the live time, {:g} s."
 RATES = (
     "The values are counts per second, and the file tells no live time of all: taken as counts, so that what "

@@ -136,7 +136,7 @@ def _columns(
         texts = [f"{whole}.{part}" for whole, part in zip(texts[::2], texts[1::2], strict=True)]
     held = len(texts) // width
     if not 1 <= size <= _MOST_CHANNELS or not 1 <= held <= _MOST_CHANNELS:
-        raise FileError(path, f"announces {size} channels and holds {held}")
+        raise FileError(path, f"announces {size:g} channels and holds {held}")
     if held < size and "ENDOFDATA" not in tags:
         raise FileError(path, f"is cut short: {held} of {size} channels are there")
     try:

@@ -100,7 +100,7 @@ class Evidence:
         return self.siblings is not None and self.siblings >= _SEEN_SIBLINGS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FoundElement:
     """An element found in a map."""
 
@@ -114,6 +114,13 @@ class FoundElement:
     pixels: int = 0  # in how many pixels it was found, when these are few; 0 when the sum spectrum shows it
     # What the probability rests on, where the element was judged by a spectrum.
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        where = f" in {self.pixels} pixels" if self.pixels else ""
+        counts = f"{self.net_counts:,.0f} ± {self.standard_error:,.0f}".replace(",", " ")
+        return (
+            f"<{self.element}: {counts} counts of {', '.join(self.families)}{where}, {self.probability:.3f}>"
+        )
 
 
 def weigh(
