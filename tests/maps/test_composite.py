@@ -11,6 +11,13 @@ IRON, CALCIUM = np.array([[0.0, 4.0], [8.0, np.nan]]), np.array([[2.0, 0.0], [8.
 MAPS = {"Fe K": IRON, "Ca K": CALCIUM, "Pb L": IRON, "Pb M": IRON}
 
 
+def test_any_name_can_be_written_in_an_expression():
+    maps = {"BSE (rock 1)": MAPS["Fe K"], "6.3 – 6.5 keV (rock 1)": MAPS["Ca K"]}
+    assert np.allclose(compute_map("BSE_rock_1 - _6_3_6_5_keV_rock_1", maps), IRON - CALCIUM, equal_nan=True)
+    with pytest.raises(InvalidInput, match="BSE_rock_1, _6_3_6_5_keV_rock_1"):
+        compute_map("Fe", maps)
+
+
 def test_colours_add_up_within_their_limits():
     picture = compose([IRON, CALCIUM], [COLORS["red"], COLORS["green"]], [(0, 8), (0, 4)])
     assert picture[1, 0].tolist() == [1, 1, 0]  # yellow, the brighter one clipped

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QTabWidget, QWidget
+from qtpy.QtWidgets import QFileDialog, QTabWidget, QWidget
 
 from docks import finish
 from napari_xrf import io
@@ -409,6 +409,34 @@ def test_clean_up_makes_a_new_layer(viewer, qtbot):
     assert cleaned not in viewer.layers
     assert labels in viewer.layers
     assert not widget.undo.isEnabled()
+
+
+def test_what_is_cleaned_lies_where_its_labels_lie(viewer, qtbot):
+    data, keywords, kind = label_layer(two_phase_labels())
+    labels = viewer.add_layer(Layer.create(data, keywords | {"translate": (0.0, 500.0)}, kind))
+    widget = dock(viewer, "Clean up labels")
+    widget.shown.setChecked(True)
+    qtbot.waitUntil(lambda: "Clean-up preview" in viewer.layers, timeout=120_000)
+    assert np.array_equal(viewer.layers["Clean-up preview"].translate, labels.translate)
+    qtbot.wait(500)
+    shown = viewer.layers["Clean-up preview"]
+    qtbot.wait(500)  # the preview is a layer that comes, too: it was made again and again
+    assert shown in viewer.layers
+    widget.run.click()
+    finish(widget, qtbot)
+    assert np.array_equal(viewer.layers[-1].translate, labels.translate)
+
+
+def test_what_was_said_of_a_file_goes_when_the_next_is_not_written(viewer, qtbot, tmp_path, monkeypatch):
+    widget = dock(viewer, "Minerals")
+    viewer.add_layer(Layer.create(*label_layer(two_phase_labels())))
+    name = [tmp_path / "classes.csv"]
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(name[0]), "Table (*.csv)"))
+    widget.save_table.click()
+    assert widget.said.text() == f"{name[0]} is written"
+    name[0] = tmp_path / "missing" / "classes.csv"
+    widget.save_table.click()
+    assert widget.said.text() == ""
 
 
 def test_clean_up_is_previewed_on_the_view_in_a_worker(viewer, qtbot):

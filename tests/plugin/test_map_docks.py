@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.layers import Layer
+from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog, QInputDialog
 
 from docks import finish
@@ -118,6 +119,36 @@ def test_docks_that_came_before_the_maps_choose_them_until_the_user_does(viewer,
     viewer.add_image(np.eye(*shape), name="other", scale=scale, units=units)
     qtbot.wait(20)
     assert scatter.x.currentText() == "Ca K"
+
+
+def test_maps_of_different_sizes_are_not_plotted(with_maps, qtbot):
+    with_maps.add_image(np.ones((3, 4)), name="another")
+    widget = dock(with_maps, "Scatter")
+    for choice, name in ((widget.x, "Fe K"), (widget.y, "Ca K")):
+        choice.choose(with_maps.layers[name])
+    qtbot.waitUntil(lambda: widget.plot.plot.getAxis("left").labelText == "Ca K")
+    widget.y.choose(with_maps.layers["another"])
+    assert widget.plot.image.image is None
+    assert widget.said.text() == "Fe K, another: maps of different sizes"
+    widget.y.choose(with_maps.layers["Ca K"])
+    qtbot.waitUntil(lambda: widget.plot.image.image is not None)
+    assert widget.said.text() == ""
+
+
+@pytest.mark.parametrize("name", ["Regions", "Quantities", "Spectrum"])
+def test_labels_of_another_size_are_named(viewer, qtbot, name):
+    widget = dock(viewer, name)
+    viewer.add_labels(np.ones((3, 4), int), name="another")
+    before = len(notification_manager.records)
+    if name == "Quantities":
+        widget.where.setCurrentText("Classes of labels")
+    if name == "Spectrum":
+        qtbot.waitUntil(lambda: bool(widget.plot.curves()), timeout=20_000)
+        widget.show_classes.click()
+    else:
+        widget.run.click()
+    told = [record.message for record in notification_manager.records[before:]]
+    assert any("'another' has 3 × 4 pixels, the map 24 × 30" in message for message in told), told
 
 
 def test_a_loop_in_a_triangle_is_a_class(with_maps, qtbot, cube):

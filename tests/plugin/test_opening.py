@@ -14,6 +14,7 @@ from napari_xrf import io
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.own.element_map_files import write_element_maps
+from napari_xrf.plugin import sample_data
 from napari_xrf.plugin.layers import opening
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from
 from napari_xrf.plugin.layers.layer_data import call_in_turns, is_adding
@@ -38,6 +39,22 @@ def file(tmp_path):
     path = tmp_path / "rock.h5"
     io.write_cube(path, two_phase_cube()[0])
     return path
+
+
+def test_a_sample_of_the_menu_opens_without_an_error(make_napari_viewer, qtbot, monkeypatch):
+    monkeypatch.setattr(sample_data, "_ROCK", (12, 14))
+    viewer, errors = make_napari_viewer(), []
+
+    def from_the_menu() -> None:
+        try:
+            viewer.open_sample("napari-xrf", "pegmatite")
+        except ValueError as error:  # napari's, where a sample adds no layer at once
+            errors.append(error)
+
+    QTimer.singleShot(0, from_the_menu)
+    names = ["True minerals", "synthetic pegmatite"]
+    qtbot.waitUntil(lambda: errors or sorted(layer.name for layer in viewer.layers) == names, timeout=120_000)
+    assert not errors
 
 
 def test_a_map_opens_at_its_strongest_peak_with_its_spectrum_below(make_napari_viewer, qtbot, file):

@@ -2,6 +2,7 @@
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -65,7 +66,8 @@ def compute_map(expression: str, maps: Mapping[str, ArrayLike]) -> NDArray[np.fl
     """Return the map of an expression such as ``"Fe / (Fe + Ca)"``; NaN where it divides by nothing.
 
     ``expression``: names, numbers, ``+ - * /``, brackets, ``sqrt`` and ``log`` (of 1 + value). ``maps``: name
-    → (Y, X). ``"Fe K"`` answers to ``Fe_K``, and to ``Fe`` where no other measured map begins so.
+    → (Y, X). ``"Fe K"`` answers to ``Fe_K``, ``"BSE (rock)"`` to ``BSE_rock``, and both to their first word
+    where no other measured map begins so.
 
     Raises
     ------
@@ -76,7 +78,7 @@ def compute_map(expression: str, maps: Mapping[str, ArrayLike]) -> NDArray[np.fl
     known = {name: np.asarray(values, dtype=np.float64) for name, values in maps.items()}
     result = _value(tree.body, known)
     if np.ndim(result) != 2:
-        raise InvalidInput(f"{expression!r} names no map", f"There are {', '.join(known)}")
+        raise InvalidInput(f"{expression!r} names no map", f"There are {', '.join(map(_identifier, known))}")
     return np.asarray(result, dtype=np.float64)
 
 
@@ -86,7 +88,7 @@ def names_in(expression: str, names: Iterable[str]) -> list[str]:
     given = (node.id for node in ast.walk(_parsed(expression)) if isinstance(node, ast.Name))
     used = list(dict.fromkeys(_name(each, known) for each in given if each not in _FUNCTIONS))
     if not used:
-        raise InvalidInput(f"{expression!r} names no map", f"There are {', '.join(known)}")
+        raise InvalidInput(f"{expression!r} names no map", f"There are {', '.join(map(_identifier, known))}")
     return used
 
 
@@ -126,10 +128,16 @@ def _is_expression(text: str) -> bool:
 
 
 def _name(given: str, known: Mapping[str, Any]) -> str:
-    exact = [name for name in known if name == given or name.replace(" ", "_") == given]
+    exact = [name for name in known if given in (name, _identifier(name))]
     # A map that was computed, "Fe / (Fe + Ca)", is not meant by "Fe".
     found = exact or [name for name in known if name.split()[0] == given and not _is_expression(name)]
     if len(found) != 1:
         told = f"{given} is {' or '.join(found)}" if found else f"there is no map {given}"
-        raise InvalidInput(told, f"There are {', '.join(name.replace(' ', '_') for name in known)}")
+        raise InvalidInput(told, f"There are {', '.join(map(_identifier, known))}")
     return found[0]
+
+
+def _identifier(name: str) -> str:
+    """Return a map's name as an expression can hold it: ``BSE_rock`` of ``"BSE (rock)"``."""
+    plain = re.sub(r"\W+", "_", name).strip("_")
+    return plain if plain.isidentifier() else f"_{plain}"

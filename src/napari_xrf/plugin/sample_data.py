@@ -53,7 +53,7 @@ def gem_phantom() -> list[LayerData]:
 
 
 def _sample(title: str, make: Callable[..., list[LayerData]]) -> list[LayerData]:
-    return open_behind([Opening(title, make)]) if event_loop_runs() else make()
+    return open_behind([Opening(title, make)], by_napari=True) if event_loop_runs() else make()
 
 
 def _minerals(

@@ -17,7 +17,7 @@ from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.parts import button, expanding, row, wrapped
 from napari_xrf.plugin.jobs.job import Job
 from napari_xrf.plugin.layers.labels import is_deep, label_layer
-from napari_xrf.plugin.layers.layer_data import add_layers, spatial_keywords, with_keywords
+from napari_xrf.plugin.layers.layer_data import add_layers, map_layer, with_keywords
 from napari_xrf.plugin.layers.script import made_by, step_of
 from napari_xrf.plugin.notices import errors_told
 
@@ -95,9 +95,13 @@ class CleanUpDock(Dock):
         self.when_closed(self._end_preview)
         self.labels.chosen.connect(lambda _: self._choose())
         self.labels.edited.connect(self._preview)
-        self.follow(viewer.layers.events.inserted, lambda event: self._preview())
+        self.follow(viewer.layers.events.inserted, self._offer_deep)
         self._take_form()
         self._choose()
+
+    def _offer_deep(self, event: Any) -> None:
+        if is_deep(event.value):  # not at any layer: the preview is one, and would be made without end
+            self._preview()
 
     def steps(self) -> tuple[CleanUpStep, ...]:
         """Return the steps of the line, in their order; raise InvalidInput where it cannot be read."""
@@ -144,7 +148,7 @@ class CleanUpDock(Dock):
         except XrfError as error:
             self.changes.setText(str(error))
             return
-        done, failed = partial(self._tell_changes, before), self._tell_error
+        done, failed = partial(self._tell_changes, self.labels.layer(), before), self._tell_error
         self._job = Job(
             "Clean-up preview", clean_labels, before, steps, on_done=done, on_error=failed
         ).start()
@@ -152,7 +156,7 @@ class CleanUpDock(Dock):
     def _tell_error(self, error: Exception) -> None:
         self.changes.setText(str(error))
 
-    def _tell_changes(self, before: LabelMap, after: LabelMap) -> None:
+    def _tell_changes(self, layer: Any, before: LabelMap, after: LabelMap) -> None:
         changed, size = _changed_pixels(before, after), before.labels.size
         lines = [f"{changed:,} of {size:,} pixels would change ({changed / size:.1%})."]
         told = changes(before, after)[:_TOLD_CLASSES] if changed else ()
@@ -161,9 +165,8 @@ class CleanUpDock(Dock):
         self._take_preview_off()
         if self.shown.isChecked():
             colors = {entry.label: entry.color for entry in after.classes}
-            picture = colored_labels(after.labels, colors)
-            spatial = spatial_keywords(after.pixel_size)
-            self.viewer.add_image(picture, name=PREVIEW, rgb=True, **spatial)
+            picture = map_layer(colored_labels(after.labels, colors), PREVIEW, after.pixel_size)
+            add_layers(self.viewer, [picture], over=layer)
 
     def _stop_job(self) -> None:
         if self._job is not None:
@@ -197,7 +200,7 @@ class CleanUpDock(Dock):
             before_it = [] if options is None else filter(None, (options.get("clean"), steps))
             recipe = {} if options is None else {"minerals": {**options, "clean": ",".join(before_it)}}
             cleaned = made_by(cleaned, "labels", f"nx.clean_labels({{0}}, {steps!r})", layer, recipe=recipe)
-        self._made.append(add_layers(self.viewer, cleaned)[-1])
+        self._made.append(add_layers(self.viewer, cleaned, over=layer)[-1])
         self.tell(f"{_changed_pixels(before, after):,} pixels changed; {layer.name!r} stays as it was")
 
     def _undo(self) -> None:

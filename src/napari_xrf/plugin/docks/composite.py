@@ -44,7 +44,9 @@ class CompositeDock(Dock):
         self.run = button("Compose", "Add the maps up in their colours and contrast limits", self._compose)
         self.expression = QLineEdit()
         self.expression.setPlaceholderText("Fe / (Fe + Ca)")
-        self.expression.setToolTip("Maps by name: + - * / ( ) sqrt log; Fe_K is the layer “Fe K”")
+        self.expression.setToolTip(
+            "Maps by name: + - * / ( ) sqrt log; Fe_K is the layer “Fe K”, BSE_rock “BSE (rock)”"
+        )
         self.expression.returnPressed.connect(self._compute)
         self.compute = button("Compute", "Make the map of this expression", self._compute)
         self.bars = tick_box("Colour bars", False, "Show the colour bar of each map", self._show_bars)

@@ -208,6 +208,7 @@ class Dock(QWidget):  # type: ignore[misc]
 
         path, kind = QFileDialog.getSaveFileName(self, title, name, kinds)
         if path:
+            self._say("")  # of a file before, beside an error of this one
             with errors_told():
                 target = Path(recognized_name(path, re.findall(r"\*(\.\w+)", kind or kinds)))
                 write(target)

@@ -169,7 +169,7 @@ class QuantitiesDock(Dock):
             written_as = "shape_mask({}, {!r}, {{0}}.map_shape)".format
             texts = {one.name: written_as(one.outline.tolist(), one.kind) for one in drawn}
             return {one.name: one.mask for one in drawn}, texts
-        labels = self.labels.label_map() if self.where.currentText() == CLASSES else None
+        labels = self.labels.of_map(shape) if self.where.currentText() == CLASSES else None
         if labels is None:
             return None, {}
         present = [entry for entry in labels.classes if entry.label != NOT_MEASURED]

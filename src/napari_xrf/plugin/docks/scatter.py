@@ -117,9 +117,7 @@ class ScatterDock(Dock):
         maps = [layer for layer in self.viewer.layers if is_map(layer)]
         for choice, layer in zip(self._all, reversed(maps), strict=False):
             if not self._chosen_by_hand:
-                choice.blockSignals(True)  # plotted once
-                choice.choose(layer)
-                choice.blockSignals(False)
+                choice.choose(layer, quietly=True)  # plotted once
         if len(maps) > 1:
             self.offer("")
         else:
@@ -130,17 +128,21 @@ class ScatterDock(Dock):
         return self._all if self.ternary.isChecked() else self._all[:2]
 
     def _names(self) -> list[str]:
-        return [choice.layer().name for choice in self._choices()]
+        return [choice.currentText() for choice in self._choices()]
 
     def _plot(self) -> None:
         """Count the chosen maps' pixels in a worker; a million take their time."""
         self._stop()
         self._places = None
         layers = [choice.layer() for choice in self._choices()]
-        if None not in layers and len({layer.data.shape for layer in layers}) == 1:
-            show = partial(self._show, self._names())
-            maps = [layer.data for layer in layers]
-            self._plotting = Job("Scatter plot", _count_places, maps, on_done=show).start()
+        sizes = {layer.data.shape for layer in layers if layer is not None}
+        self._say(f"{', '.join(self._names())}: maps of different sizes" if len(sizes) > 1 else "")
+        if None in layers or len(sizes) > 1:
+            self.plot.clear()
+            return
+        show = partial(self._show, self._names())
+        maps = [layer.data for layer in layers]
+        self._plotting = Job("Scatter plot", _count_places, maps, on_done=show).start()
 
     def _stop(self) -> None:
         if self._plotting is not None:

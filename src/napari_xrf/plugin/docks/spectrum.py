@@ -34,7 +34,7 @@ from napari_xrf.plugin.layers.region_spectra import RegionSpectra
 from napari_xrf.plugin.layers.regions import pixel_under
 from napari_xrf.plugin.layers.script import made_by
 from napari_xrf.plugin.layers.window_map import WindowMap
-from napari_xrf.plugin.notices import tell_error
+from napari_xrf.plugin.notices import errors_told, tell_error
 from napari_xrf.plugin.plots.curves import (
     PER_PIXEL,
     PER_SECOND,
@@ -425,12 +425,13 @@ class SpectrumDock(Dock):
         if self._summing is not None:
             self._summing.cancel()
             self._summing = None
-        if not self.show_classes.isChecked() or layer is None or cube is None or self._summary is None:
+        label_map = None
+        if self.show_classes.isChecked() and cube is not None and self._summary is not None:
+            with errors_told():
+                label_map = self.labels.of_map(cube.map_shape)
+        if label_map is None:
             self._classes = None
             self.refresh()
-            return
-        label_map = self.labels.label_map()
-        if label_map is None:
             return
 
         def done(sums: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter
 
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelMap
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.parts import expanding
@@ -50,9 +51,10 @@ class LayerChoice(QComboBox):  # type: ignore[misc]
         index = self.currentIndex()
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
-    def choose(self, layer: Any) -> None:
-        """Choose a layer; one that does not fit changes nothing."""
+    def choose(self, layer: Any, *, quietly: bool = False) -> None:
+        """Choose a layer, and tell unless ``quietly``; one that does not fit changes nothing."""
         if layer in self._layers:
+            self._last = layer if quietly else self._last
             self.setCurrentIndex(self._layers.index(layer))
 
     def paintEvent(self, event: Any) -> None:
@@ -108,6 +110,16 @@ class LabelsChoice(LayerChoice):
             with errors_told():
                 return label_map_of_layer(layer)
         return None
+
+    def of_map(self, shape: tuple[int, int]) -> LabelMap | None:
+        """Return the chosen label map of a map (Y, X), None without one; InvalidInput where it is another's."""
+        layer = self.layer()
+        label_map = None if layer is None else label_map_of_layer(layer)
+        if label_map is not None and label_map.labels.shape != shape:
+            here, there = ("{} × {}".format(*each) for each in (label_map.labels.shape, shape))
+            told = f"{layer.name!r} has {here} pixels, the map {there}"
+            raise InvalidInput(told, "Choose labels of this map, or no classes")
+        return label_map
 
     def _offer(self, deep: list[Any]) -> None:
         """Offer to flatten labels that napari's own button made on a map of spectra."""

@@ -26,7 +26,6 @@ from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.tick_list import TickList
 from napari_xrf.plugin.jobs.training import OwnRegions
 from napari_xrf.plugin.layers.cubes import cube_from
-from napari_xrf.plugin.layers.labels import label_map_of_layer
 from napari_xrf.reference.minerals import known_minerals, load_library
 
 RECIPES_OWN = "as the recipe"
@@ -234,7 +233,10 @@ class RegionsChoice(QWidget):  # type: ignore[misc]
         if self.problem():
             raise InvalidInput(self.problem())
         share = 1.0 if self.alone else self.share.value() / 100
-        return OwnRegions(cube_from(self.maps.layer()), label_map_of_layer(self.labels.layer()), share)
+        cube = cube_from(self.maps.layer())
+        labels = self.labels.of_map(cube.map_shape)
+        assert labels is not None  # or there were a problem
+        return OwnRegions(cube, labels, share)
 
     def _show(self) -> None:
         self.unfit.setVisible(not self._fits)

@@ -81,10 +81,14 @@ class Job(QObject):  # type: ignore[misc]
     def _make_bar(self) -> None:
         from napari.utils import cancelable_progress
 
-        if is_adding():  # napari handles events, and so draws, while it makes one
+        if is_adding() or _making_bars:  # napari handles events, and so draws, while it makes one
             QTimer.singleShot(_BAR_AFTER_MS, self._make_bar)
         elif self.running:
-            self._bar = cancelable_progress(total=0, desc=self.title)
+            _making_bars.append(self)
+            try:
+                self._bar = cancelable_progress(total=0, desc=self.title)
+            finally:
+                _making_bars.clear()
             if not self.running:  # it ended meanwhile
                 self._close_bar()
 
@@ -276,3 +280,4 @@ class _Task:
 # the window's thread: the last ones are kept until their threads are surely gone.
 _running: set[Job] = set()
 _left: deque[Job] = deque(maxlen=8)
+_making_bars: list[Job] = []  # the one whose bar napari makes

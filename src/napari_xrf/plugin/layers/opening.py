@@ -36,11 +36,12 @@ _SETTLED_MS = 300  # after which a new dock has its size
 _HIGH = 0.7  # of the window, for the plot of a spectrum alone
 
 
-def open_behind(openings: Iterable[Opening]) -> list[Any]:
+def open_behind(openings: Iterable[Opening], *, by_napari: bool = False) -> list[Any]:
     """Open files or samples behind the window, and return what napari adds for them now.
 
     For each a layer stands until it is read, which stops when the user removes the layer. A single window
-    gets them in turns of their own; of several, only napari knows which one asked.
+    gets them in turns of their own; of several, only napari knows which one asked. ``by_napari``: it adds
+    them in any case, as it wants of a sample.
     """
     from qtpy.QtCore import QTimer
 
@@ -55,8 +56,9 @@ def open_behind(openings: Iterable[Opening]) -> list[Any]:
     if len(viewers) == 1:
         if viewers[0].layers:  # napari warns of pixels beside lengths
             layers = [with_keywords(each, units=viewers[0].layers[-1].units[-2:]) for each in layers]
-        add_in_turns(viewers[0], layers, start)
-        return NOTHING_TO_ADD
+        if not by_napari:
+            add_in_turns(viewers[0], layers, start)
+            return NOTHING_TO_ADD
     QTimer.singleShot(0, start)
     return layers or NOTHING_TO_ADD
 

@@ -55,6 +55,15 @@ class DensityPlot(Plot):
         self.points.clear()
         self.plot.autoRange(padding=0.01)
 
+    def clear(self) -> None:
+        """Show nothing, where maps do not go together."""
+        self.image.clear()
+        self.points.clear()
+        self.loop.setData([], [])
+        self.show_triangle(())
+        for side in ("bottom", "left"):
+            self.plot.setLabel(side, "")
+
     def show_triangle(self, names: Sequence[str]) -> None:
         """Draw the triangle that shares of three maps lie in, with their names; no names take it away."""
         for item in self._corners:
