@@ -112,7 +112,10 @@ class LabelsChoice(LayerChoice):
         return None
 
     def of_map(self, shape: tuple[int, int]) -> LabelMap | None:
-        """Return the chosen label map of a map (Y, X), None without one; InvalidInput where it is another's."""
+        """Return the chosen label map for a map (Y, X), None without one.
+
+        Raises InvalidInput where it has other pixels than the map.
+        """
         layer = self.layer()
         label_map = None if layer is None else label_map_of_layer(layer)
         if label_map is not None and label_map.labels.shape != shape:
