@@ -119,10 +119,11 @@ class RegionsDock(Dock):
             text = f"shape_mask({one.outline.tolist()}, {one.kind!r}, {{0}}.map_shape)"
             found.append((one.name, one.mask, text))
         label_map = self.labels.of_map(cube.map_shape) if self.classes.isChecked() else None
-        for each in () if label_map is None else label_map.classes:
-            mask = label_map.labels == each.label
-            if mask.any():
-                found.append((each.name, mask, f"{{1}}.labels == {each.label}"))
+        if label_map is not None:
+            for each in label_map.classes:
+                mask = label_map.labels == each.label
+                if mask.any():
+                    found.append((each.name, mask, f"{{1}}.labels == {each.label}"))
         names = single_names(name for name, *_ in found)
         return {name: (mask, text) for name, (_, mask, text) in zip(names, found, strict=True)}
 
