@@ -301,6 +301,20 @@ def test_names_that_endorse_a_wrong_sensitivity_are_found_out_by_all_ends_togeth
     assert told.knots[2] - told.knots[7] > 0.2
 
 
+def test_every_guess_of_the_sensitivity_may_say_that_an_end_is_a_mixture():
+    """Only the first might: calcite with feldspar was alite to the others, and so half believed."""
+    shape = np.exp(-0.5 * ((BINS.energies[:, None] - [6.0, 7.5, 9.0]) / 0.1) ** 2)
+    spectra = [shape @ each / (shape @ each).sum() for each in ([1, 0, 0.5], [0, 1, 0.5], [1, 1, 0.3])]
+    known = expected(*((0.9 * each, np.full(BINS.size, 0.1 / BINS.size)) for each in spectra))
+    whole = known.templates.lines + known.templates.continuum
+    ends = [End(0, 100, 1e5 * (part * whole[0] + (1 - part) * whole[1])) for part in (0.7, 0.6, 1.0)]
+    candidates = Candidates(3, [(0, 1, 2)], np.array([0, 0, 24.0]), np.array([True, True, False]), 12.0, 0.4)
+    before = soft_sensitivity(known_before("Ca K").spreads, 0.1)  # hard lines do not tell which is right
+    names, _ = name_phases(ends, known, candidates, before)
+    assert [[members for members, _ in name.parts] for name in names] == [[(0,), (1,)], [(0,), (1,)], []]
+    assert min(name.probability for name in names) > 0.9
+
+
 def test_guesses_that_agree_make_a_name_sure_and_others_share_it():
     one, other = Name((1,), 0.9, 1.0, 0, -1, 0.0, 1), Name((2,), 0.9, 1.0, 0, -1, 0.0, 2)
     unknown, mixed = Name((), 1.0, 1.0, -1, -1, 0.0), Name((), 0.8, 1.0, -1, -1, 0.0, -1, (((1,), 1.0),))

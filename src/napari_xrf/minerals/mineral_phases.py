@@ -474,19 +474,22 @@ def name_phases(
         judges, told = _judges(ends, whole, names, told)
         for _ in range(1, rounds[place]):
             judges, told = _judges(ends, whole, name_ends(ends, judges, candidates), told)
-        known_kind = candidates.in_context(names)
-        if found:
-            names = name_ends(ends, judges, known_kind, veto=True)
-        else:
-            # Names that lines speak against still tell what lies in grains.
-            first = known_kind.with_grains(ends, names)
-            tables = compare_ends(ends, judges, first, blend=True)
-            wider = candidates.with_grains(ends, name_compared(ends, tables, first, veto=False))
-            if (wider.blending != first.blending).any():
-                tables = compare_ends(ends, judges, wider, blend=True)
-            names = name_compared(ends, tables, wider, veto=True)
+        names = _heard(ends, judges, names, candidates)
         found.append((float(weights[place]), names, told))
     return agreed_names([(weight, names) for weight, names, _ in found], candidates.temper), found[0][2]
+
+
+def _heard(
+    ends: Sequence[End], judges: list[Comparison], names: Sequence[Name], candidates: Candidates
+) -> tuple[Name, ...]:
+    """Return what ends are as the sensitivity is known now: mixtures, too, of what lies in grains."""
+    first = candidates.in_context(names).with_grains(ends, names)
+    tables = compare_ends(ends, judges, first, blend=True)
+    # Names that lines speak against still tell what lies in grains.
+    wider = candidates.with_grains(ends, name_compared(ends, tables, first, veto=False))
+    if (wider.blending != first.blending).any():
+        tables = compare_ends(ends, judges, wider, blend=True)
+    return name_compared(ends, tables, wider, veto=True)
 
 
 def _unlikely(

@@ -167,8 +167,8 @@ def _few(
     """Return areas (n, K) of the few ends that are worth it in each pixel, and deviances (n,)."""
     number = min(_CANDIDATES, len(spectra))
     candidates = np.argsort(-dense, axis=1)[:, :number].astype(np.int32)
-    kinds = np.arange(len(spectra), dtype=np.int32)
-    amounts, deviance, _ = unmix(counts, spectra, kinds, candidates, threads=True)
+    one_kind = np.zeros(len(spectra), dtype=np.int32)  # no lead is asked for
+    amounts, deviance, _ = unmix(counts, spectra, one_kind, candidates, threads=True)
     areas = np.zeros_like(dense)
     np.put_along_axis(areas, candidates.astype(np.intp), amounts, axis=1)
     return areas, deviance

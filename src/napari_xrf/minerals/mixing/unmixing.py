@@ -29,7 +29,7 @@ def unmix(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return what ends (M, B) pixels (n, B) hold; on all cores if asked for.
 
-    ``kinds``: (M,) of which class each end is. ``candidates``: (n, K) the ends that a pixel may hold, the
+    ``kinds``: (M,) of which class each end is; of one class nothing leads. ``candidates``: (n, K) the ends that a pixel may hold, the
     most probable first; -1 where there are fewer. ``free``: the standard deviation of a candidate's part of
     the area before anything is measured. Returns ``amounts``: (n, K), ``deviance``: (n,), ``lead``: (n,)
     standard deviations, of counting and a tenth of area, by which the largest class leads.
@@ -205,6 +205,8 @@ def _lead(own, ends, kinds, candidates, amounts, free):  # type: ignore[no-untyp
     if used.size < 2:
         return least
     own_kinds, total = kinds[candidates[used]], max(amounts.sum(), _TINY)
+    if own_kinds.min() == own_kinds.max():
+        return least
     shares = np.zeros(used.size)
     for one in range(used.size):
         for other in range(used.size):
