@@ -29,10 +29,11 @@ def unmix(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return what ends (M, B) pixels (n, B) hold; on all cores if asked for.
 
-    ``kinds``: (M,) of which class each end is; of one class nothing leads. ``candidates``: (n, K) the ends that a pixel may hold, the
-    most probable first; -1 where there are fewer. ``free``: the standard deviation of a candidate's part of
-    the area before anything is measured. Returns ``amounts``: (n, K), ``deviance``: (n,), ``lead``: (n,)
-    standard deviations, of counting and a tenth of area, by which the largest class leads.
+    ``kinds``: (M,) of which class each end is; of one class nothing leads. ``candidates``: (n, K) the ends
+    that a pixel may hold, the most probable first; -1 where there are fewer. ``free``: the standard deviation
+    of a candidate's part of the area before anything is measured. Returns ``amounts``: (n, K),
+    ``deviance``: (n,), ``lead``: (n,) standard deviations, of counting and a tenth of area, by which the
+    largest class leads.
     """
     amounts = np.zeros(candidates.shape, dtype=np.float32)
     deviance, lead = (np.zeros(counts.shape[0], dtype=np.float32) for _ in range(2))
