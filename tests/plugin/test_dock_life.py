@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 from napari.layers import Layer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QLabel, QWidget
 
 from napari_xrf.core.errors import InvalidInput
@@ -253,6 +254,32 @@ def test_a_plot_that_appears_below_the_fold_is_scrolled_to(viewer, qtbot):
     dock.see(plot)
     qtbot.waitUntil(lambda: plot.visibleRegion().boundingRect().height() >= 150)
     dock.hide()
+
+
+def test_a_dock_widens_with_parts_that_come_and_stays_as_narrow_as_it_is_made(make_napari_viewer, qtbot):
+    class Wide(Dock):
+        title = "Wide"
+
+        def __init__(self, viewer):
+            super().__init__(viewer)
+            self.part = QLabel("x")
+            self.part.setFixedWidth(380)
+            self.part.hide()
+            self.lay_out(self.part, foot=row(None))
+
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1366, 768)
+    widget = Wide(viewer)
+    docked = viewer.window.add_dock_widget(widget, name="Wide")
+    qtbot.waitUntil(lambda: widget._needed > 0)
+    assert docked.width() < 380
+    widget.part.show()
+    qtbot.waitUntil(lambda: docked.width() >= 380)
+    docked.parent().resizeDocks([docked], [300], Qt.Orientation.Horizontal)
+    qtbot.waitUntil(lambda: docked.width() < 380)
+    widget.part.setText("another")
+    qtbot.wait(100)
+    assert docked.width() < 380
 
 
 def test_long_messages_scroll(viewer):

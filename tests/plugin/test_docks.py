@@ -785,6 +785,7 @@ def test_names_that_begin_alike_are_told_apart_in_a_narrow_table(viewer, qtbot):
     table = Table(("", "Mineral"), stretched=1)
     qtbot.addWidget(table)
     names = ["columbite-(Fe) / columbite-(Mn)", "columbite-(Fe) / columbite-(Mn) / tantalite-(Mn)", "quartz"]
+    names.append(f"{names[1]} / tantalite-(Fe) / tapiolite-(Fe)")
     table.show_rows([("", name) for name in names])
     table.resize(170, 300)
     table.show()
@@ -792,6 +793,7 @@ def test_names_that_begin_alike_are_told_apart_in_a_narrow_table(viewer, qtbot):
     qtbot.waitUntil(lambda: table.rowHeight(0) > 2 * letters)
     assert table.rowHeight(1) > 3 * letters
     assert table.rowHeight(2) < 2 * letters
+    assert table.rowHeight(3) > 5 * letters  # its last alternatives were cut
     table.resize(900, 300)
     qtbot.waitUntil(lambda: table.rowHeight(1) == table.rowHeight(2))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import napari.viewer
-from qtpy.QtCore import QEvent, QPoint, Qt, QTimer
+from qtpy.QtCore import QEvent, QPoint, Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -53,6 +53,7 @@ class Dock(QWidget):  # type: ignore[misc]
     _inner: QWidget | None = None
     _scroll: QScrollArea | None = None
     _in_sight: QWidget | None = None
+    _needed = 0  # pixels of width that its parts needed last
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -76,6 +77,7 @@ class Dock(QWidget):  # type: ignore[misc]
         """
         inner = _Column()
         inner.setLayout(column(*([wrapped(self.lost)] if self.lost else []), *parts))
+        inner.laid_out.connect(self.while_open(self._widen))
         scroll = QScrollArea()
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
@@ -300,7 +302,12 @@ class Dock(QWidget):  # type: ignore[misc]
         inner = self._inner  # it scrolls up and down only, as long as it has a usual width
         usual = 0 if inner is None else min(inner.minimumSizeHint().width() + _BAR, _WIDEST)
         dock, needed = self.parent(), max(self.minimumWidth(), self.minimumSizeHint().width(), usual)
-        if isinstance(dock, QDockWidget) and not dock.isFloating() and dock.width() < needed:
+        before, self._needed = (
+            self._needed,
+            needed,
+        )  # a user may make it narrower, but parts that grow are seen
+        placed = isinstance(dock, QDockWidget) and isinstance(dock.parent(), QMainWindow)
+        if placed and needed > before and not dock.isFloating() and dock.width() < needed:
             dock.parent().resizeDocks([dock], [needed], Qt.Orientation.Horizontal)
 
     def _turn_busy(self, busy: bool) -> None:
@@ -397,6 +404,15 @@ class _Offer(QWidget):  # type: ignore[misc]
 
 class _Column(QWidget):  # type: ignore[misc]
     """What scrolls: as high as its parts need; one line that wraps would make them as high as they like."""
+
+    laid_out = Signal()
+
+    def event(self, event: QEvent) -> bool:
+        """Tell when parts have come, gone or changed, as behind another tab."""
+        done = bool(super().event(event))
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.laid_out.emit()
+        return done
 
     def heightForWidth(self, width: int) -> int:
         return int(self.layout().minimumHeightForWidth(width))

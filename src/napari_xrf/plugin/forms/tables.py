@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _ROW_PADDING = 7  # pixels above and below a row's letters
 _CELL_PADDING = 8  # pixels left and right of a cell's letters
-_MOST_LINES = 3  # of a name
+_MOST_LINES = 6  # of a name: of three, alternatives that begin alike were cut alike
 _HEAD, _ROW = 34, 21  # pixels of the heads with their frame, and of a row
 _MOST_ROWS = 60
 _LEAST_PROBABILITY = 0.001  # below it nothing is listed but the first rows
