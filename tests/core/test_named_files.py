@@ -35,3 +35,19 @@ def test_content_is_bounded(tmp_path):
     assert content_of(path) == b"name\n" * 100
     with pytest.raises(FileError, match="is larger than"):
         content_of(path, 499)
+
+
+def test_a_missing_file_is_told_with_what_may_be_meant(tmp_path, monkeypatch):
+    (tmp_path / "granite_map.h5").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    for name, told in (
+        ("granit_map.h5", "Did you mean granite_map.h5"),
+        ("zzz.bcf", f"It was looked for in {tmp_path}"),
+        ("data/zzz.bcf", f"There is no folder {tmp_path / 'data'}"),
+    ):
+        with pytest.raises(FileError, match="does not exist") as raised:
+            existing_file(name)
+        assert told in str(raised.value)
+    (tmp_path / "link.h5").symlink_to("gone.h5")
+    with pytest.raises(FileError, match="a link that leads nowhere"):
+        existing_file("link.h5")

@@ -1,11 +1,14 @@
 """Files that users name: looked at before they are opened."""
 
+import difflib
+import itertools
 import os
 from pathlib import Path
 
 from napari_xrf.core.errors import FileError
 
 _LARGEST_TEXT = 2**28  # bytes: more than any table that people write
+_MOST_NAMES = 2000  # of a folder that are compared with a missing one
 
 
 def is_file(path: str | Path) -> bool:
@@ -25,10 +28,11 @@ def existing_file(path: str | Path) -> Path:
         raise FileError(file, "is a folder, not a file", "Choose a file in it")
     try:
         if not file.is_file():
-            missing = not file.exists()
-            raise FileError(file, "does not exist" if missing else "is not a regular file")
+            if not file.exists():
+                raise FileError(file, "does not exist", _instead(file))
+            raise FileError(file, "is not a regular file")
         if file.stat().st_size == 0:
-            raise FileError(file, "is empty")
+            raise FileError(file, "is empty", "Copy it again from where it was made")
         with file.open("rb"):
             return file
     except (OSError, ValueError) as error:
@@ -48,6 +52,18 @@ def content_of(path: str | Path, most_bytes: int = _LARGEST_TEXT) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise FileError(file, f"cannot be read ({error.strerror or error})") from error
+
+
+def _instead(missing: Path) -> str:
+    """Return the nearest name in the folder of a missing file, or which folder was looked into."""
+    folder = missing.parent.absolute()
+    if missing.is_symlink():
+        return "It is a link that leads nowhere: copy what it led to"
+    if not folder.is_dir():
+        return f"There is no folder {folder}"
+    names = [one.name for one in itertools.islice(folder.iterdir(), _MOST_NAMES)]
+    near = difflib.get_close_matches(missing.name, names, 1)
+    return f"Did you mean {near[0]}?" if near else f"It was looked for in {folder}"
 
 
 def _shortened(path: Path) -> Path:

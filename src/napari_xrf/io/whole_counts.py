@@ -94,7 +94,7 @@ def measured(values: NDArray[Any], faults: CountFaults, *, summed: bool = False)
     ``summed``: values are added to others next, so that NaN and negative numbers hold no counts either.
     """
     kind, size = values.dtype.kind, values.dtype.itemsize
-    if kind == "u" and size >= 4:
+    if kind == "u" and size >= 4 and values.max(initial=0) == np.iinfo(values.dtype).max:
         marks = values == np.iinfo(values.dtype).max
     elif summed and kind == "i":
         marks = values < 0

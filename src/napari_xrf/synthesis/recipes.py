@@ -35,7 +35,7 @@ PEGMATITE = "pegmatite"
 _LAYERS_BYTES = 300 * 6 + 556 * 2 + 41 * 4  # a spectrum as it is and in whole numbers, and its labels
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Synthetic:
     """What a recipe made."""
 
@@ -43,6 +43,10 @@ class Synthetic:
     truth: Mapping[str, Any]  # name → what is known about it, for write_cube
     # "ideal", "twin" and "expected" maps, where they were asked for.
     companions: Mapping[str, SpectralCube] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        known = ", ".join([*self.truth, *self.companions])
+        return f"<Synthetic {self.cube!r}; known of it: {known}>"
 
 
 def make_minerals(

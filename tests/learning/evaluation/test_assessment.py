@@ -73,6 +73,16 @@ def test_elements_are_judged_beside_a_fit(element_model, tmp_path, monkeypatch):
     assert set(tables["Each element"]) <= set(element_model.description.names)
 
 
+def test_elements_learnt_from_drawn_instruments_are_judged_without_a_fit(element_model, tmp_path):
+    drawn = element_model.description.with_training(
+        source={"kind": "instruments", "options": {"instruments": 5}}
+    )
+    made = make_mixtures(20, seed=5)
+    write_cube(tmp_path / "mixtures.h5", made.cube, truth=made.truth)
+    found = evaluate(element_model.with_description(drawn), read_set(tmp_path / "mixtures.h5"))
+    assert any("no plain fit: the model learnt from drawn instruments" in note for note in found.notes)
+
+
 def test_a_models_own_held_out_spectra_are_the_same_for_a_seed(element_model):
     first, second = (evaluate(element_model, size=40, seed=2, baselines=False) for _ in range(2))
     assert first.tables[0].rows == second.tables[0].rows

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.evaluation.plain_fit import (
@@ -40,6 +41,8 @@ def predict_sample(
     own source. Raises InvalidInput when the model's instruments are unknown.
     """
     names = description.source_options.get("instruments", ("gem",))
+    if not isinstance(names, Sequence):  # a number of them, drawn
+        raise InvalidInput("the model learnt from drawn instruments, whose lines the fit does not know")
     instruments = [load_instrument(str(name)) for name in names]
     learnt = draw_sample(source_of(description), FIT_VALIDATION, seed, stream=VALIDATION)
 

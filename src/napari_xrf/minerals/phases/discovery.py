@@ -116,7 +116,7 @@ class Phases:
     reason: str
 
     def __repr__(self) -> str:
-        return f"<Phases by {self.classification!r}>"
+        return repr(self.classification).replace("Classification by phases", f"{len(self.phases)} Phases", 1)
 
     def _repr_html_(self) -> str:
         return self.classification._repr_html_()
