@@ -34,6 +34,15 @@ def test_progress_goes_nowhere_without_a_terminal(capsys):
     assert captured.out == captured.err == ""
 
 
+def test_a_long_job_says_how_far_it_is_in_a_log_too(capsys, monkeypatch):
+    now = iter([0.0, 1.0, 31.0, 32.0, 62.0])
+    monkeypatch.setattr("napari_xrf.cli.console.time.monotonic", lambda: next(now))
+    console = Console()
+    for done in range(4):
+        console.progress(done, 10, "reading")
+    assert capsys.readouterr().err == "reading: 10 %\nreading: 30 %\n"
+
+
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [

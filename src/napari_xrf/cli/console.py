@@ -11,6 +11,7 @@ from typing import Any
 from napari_xrf.io.atomic_write import plain
 
 REDRAW_SECONDS = 0.2
+TELL_SECONDS = 30.0  # between lines of progress in what is no terminal: a log, a pipe
 # Control characters but for line feed and tab, and what turns the direction of writing.
 _COMMANDING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -36,16 +37,20 @@ class Console:
         self._json = json
         self._live = not quiet and sys.stderr.isatty()
         self._quiet = quiet
-        self._drawn_at = 0.0
+        self._drawn_at = time.monotonic()
         self._width = 0
 
     def progress(self, done: int, total: int, what: str) -> None:
-        """Redraw the progress line; a :class:`~napari_xrf.core.progress.Progress`."""
+        """Redraw the progress line, or tell it now and then: :class:`~napari_xrf.core.progress.Progress`."""
         now = time.monotonic()
-        if not self._live or (now - self._drawn_at < REDRAW_SECONDS and done < total):
+        due = now - self._drawn_at >= (REDRAW_SECONDS if self._live else TELL_SECONDS)
+        if self._quiet or not (due or (self._live and done >= total)):
             return
         self._drawn_at = now
         line = harmless(f"{what}: {100 * done // max(total, 1)} %")
+        if not self._live:
+            print(line, file=sys.stderr, flush=True)
+            return
         sys.stderr.write("\r" + line.ljust(self._width))
         self._width = len(line)
         if done >= total:

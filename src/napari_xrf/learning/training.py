@@ -191,6 +191,7 @@ class _Training:
         steps, begun = self.options.steps_per_epoch, time.monotonic()
         if self.epoch >= self.total or self.has_settled:
             return
+        self.draw(TRAINING, 1)  # what a source makes once is made in this thread, which tells of it
         with _Prefetch(lambda step: self.draw(TRAINING, self.options.batch_size, step=step)) as batches:
             for report in run_steps(
                 lambda step: self._step(step, batches(step)),

@@ -9,6 +9,9 @@ from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.evaluation.sampling import align_targets, class_positions, draw_sample, source_of
+from napari_xrf.learning.sources import instrument_bank
+from napari_xrf.learning.sources.source import SourceSpec, make_source
+from napari_xrf.learning.weights import read_description
 from untrained_models import untrained_model
 
 
@@ -63,3 +66,20 @@ def test_a_model_is_judged_with_the_classes_that_it_learnt() -> None:
     source = source_of(learnt, stranger_share=0.0)
     assert source.names == learnt.names
     assert set(draw_sample(source, 60, 0).targets["label"].tolist()) == set(range(len(learnt.names)))
+
+
+@pytest.mark.parametrize("name", ["mineral-mlp", "element-mlp"])
+def test_held_out_spectra_are_of_the_names_that_a_model_learnt(name) -> None:
+    """Omphacite came into the library, and every label behind it was judged as its neighbour."""
+    known = read_description(name)
+    assert source_of(known).names == known.names
+
+
+def test_who_judges_a_model_waits_for_no_instruments_of_its_training(monkeypatch, tmp_path) -> None:
+    """`evaluate mineral-mlp held-out` first made the spectra of 240 instruments, and of 20 without a word."""
+    monkeypatch.setattr(instrument_bank, "users_cache", lambda: tmp_path)
+    told: list[tuple[int, int]] = []
+    spec = SourceSpec("instruments", {"instruments": 20, "samples": 2})
+    source = make_source(spec, lambda done, total, what: told.append((done, total)))
+    draw_sample(source, 5, 0)
+    assert told == [(1, 2), (2, 2)]

@@ -22,6 +22,7 @@ from napari_xrf.learning.training import TEST, generator_of
 
 HELD_OUT = "held-out"
 _MOST_LISTED = 8
+_CLASSES_OF_SOURCE = {"minerals": "classes", "mineral-instruments": "minerals"}  # the option that names them
 
 
 def predict_sample(
@@ -107,8 +108,8 @@ def source_of(description: ModelDescription, progress: Progress = ignore_progres
             "Take a model that does, or its spectra",
         )
     options = {**description.source_options, **changes}
-    if description.source_kind == "minerals" and description.names:
-        options["classes"] = list(description.names)
+    if description.source_kind in _CLASSES_OF_SOURCE and description.names:
+        options[_CLASSES_OF_SOURCE[description.source_kind]] = list(description.names)
     return make_source(SourceSpec(description.source_kind, options), progress)
 
 

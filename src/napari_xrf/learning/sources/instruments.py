@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -45,19 +45,23 @@ class InstrumentSource:
     number: int
     samples: int
     seed: int
-    banks: tuple[InstrumentBank, ...]
     counts_range: tuple[float, float] = (100.0, 1e8)  # of the spectra, drawn evenly in the logarithm
     task: TaskName = "elements"
     axis: EnergyAxis = AXIS
     names: tuple[str, ...] = SAMPLE_ELEMENTS
     classes: tuple[LabelClass, ...] = ()
     conditions: tuple[str, ...] = CONDITIONS
+    progress: Progress = field(default=ignore_progress, compare=False)  # of the first spectra that are drawn
+
+    @cached_property
+    def banks(self) -> tuple[InstrumentBank, ...]:
+        """What each instrument is expected to record; who judges a network needs the validation's alone."""
+        return make_banks(self.number, self.samples, self.seed, self.progress)
 
     @cached_property
     def validation(self) -> InstrumentSource:
         """Spectra on instruments that the training does not know."""
-        number, seed = max(self.number // 10, 1), self.seed + VALIDATION_SEED
-        return replace(self, number=number, seed=seed, banks=make_banks(number, self.samples, seed))
+        return replace(self, number=max(self.number // 10, 1), seed=self.seed + VALIDATION_SEED)
 
     def draw(self, size: int, generator: np.random.Generator) -> LabelledSpectra:
         """Return ``size`` spectra with ``presence``, ``share`` and ``net_counts``."""
@@ -137,6 +141,5 @@ def make(
     ``instruments``, ``samples``, ``seed``: how many, how many samples on each, and of which seed; those of
     another seed judge a training. ``counts``: fewest and most of a spectrum.
     """
-    banks = make_banks(instruments, samples, seed, progress)
     low, high = counts
-    return InstrumentSource(instruments, samples, seed, banks, (float(low), float(high)))
+    return InstrumentSource(instruments, samples, seed, (float(low), float(high)), progress=progress)

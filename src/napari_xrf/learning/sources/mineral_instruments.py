@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from zlib import crc32
@@ -97,11 +97,11 @@ class MineralInstrumentSource:
     compositions: int
     strangers: int
     seed: int
-    banks: tuple[MineralsOnInstrument, ...]
     counts_range: tuple[float, float] = (100.0, 1e7)  # of the spectra, drawn evenly in the logarithm
     task: TaskName = "minerals"
     axis: EnergyAxis = AXIS
     conditions: tuple[str, ...] = CONDITIONS
+    progress: Progress = field(default=ignore_progress, compare=False)  # of the first spectra that are drawn
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,11 +114,21 @@ class MineralInstrumentSource:
         return tuple(mineral_class([mineral], label) for label, mineral in enumerate(self.minerals, 2))
 
     @cached_property
+    def banks(self) -> tuple[MineralsOnInstrument, ...]:
+        """What each instrument is expected to record; who judges a network needs the validation's alone."""
+
+        def make(instrument: Instrument, generator: Random) -> dict[str, NDArray[Any]]:
+            return _make_bank(self.minerals, instrument, self.compositions, self.strangers, generator)
+
+        names = f"{_sum_of(self.minerals):08x}"
+        folder = f"minerals-{_FORMAT}-{names}-{self.compositions}-{self.strangers}-{self.seed}"
+        kept = kept_arrays(folder, self.number, self.seed, make, self.progress)
+        return tuple(MineralsOnInstrument(instrument, **arrays) for instrument, arrays in kept)
+
+    @cached_property
     def validation(self) -> MineralInstrumentSource:
         """Spectra on instruments that the training does not know."""
-        number, seed = max(self.number // 12, 1), self.seed + VALIDATION_SEED
-        banks = _banks(self.minerals, number, self.compositions, self.strangers, seed)
-        return replace(self, number=number, seed=seed, banks=banks)
+        return replace(self, number=max(self.number // 12, 1), seed=self.seed + VALIDATION_SEED)
 
     def draw(self, size: int, generator: Random) -> LabelledSpectra:
         """Return ``size`` spectra with their ``label``."""
@@ -198,23 +208,6 @@ def _misjudged(size: int, generator: Random) -> NDArray[np.float32]:
     waves = np.sin(2 * np.pi * (AXIS.energies / period + generator.random((size, 1))))
     slope = generator.normal(0, _SLOPE, (size, 1)) * height
     return np.exp(slope + generator.normal(0, _RIPPLE, (size, 1)) * waves).astype(np.float32)
-
-
-def _banks(
-    minerals: tuple[Mineral, ...],
-    instruments: int,
-    compositions: int,
-    strangers: int,
-    seed: int,
-    progress: Progress = ignore_progress,
-) -> tuple[MineralsOnInstrument, ...]:
-    def make(instrument: Instrument, generator: Random) -> dict[str, NDArray[Any]]:
-        return _make_bank(minerals, instrument, compositions, strangers, generator)
-
-    names = f"{_sum_of(minerals):08x}"
-    folder = f"minerals-{_FORMAT}-{names}-{compositions}-{strangers}-{seed}"
-    kept = kept_arrays(folder, instruments, seed, make, progress)
-    return tuple(MineralsOnInstrument(instrument, **arrays) for instrument, arrays in kept)
 
 
 def _sum_of(minerals: tuple[Mineral, ...]) -> int:
@@ -307,12 +300,11 @@ def make(
     compositions of each mineral and how many strangers on each, and of which seed; those of another seed
     judge a training. ``counts``: fewest and most of a spectrum.
     """
-    known = known_minerals(library)
-    chosen = (*known, *metals()) if minerals is None else select_minerals(known, minerals)
+    known = (*known_minerals(library), *metals())
+    chosen = known if minerals is None else select_minerals(known, minerals)
     if len(chosen) < 2:
         raise InvalidInput("a classifier needs two classes at least", "Name more minerals")
-    banks = _banks(chosen, instruments, compositions, strangers, seed, progress)
     low, high = counts
     return MineralInstrumentSource(
-        chosen, instruments, compositions, strangers, seed, banks, (float(low), float(high))
+        chosen, instruments, compositions, strangers, seed, (float(low), float(high)), progress=progress
     )
