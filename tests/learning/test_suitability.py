@@ -36,6 +36,26 @@ def test_what_a_model_was_trained_for(model, instrument, said):
     assert bool(found) == bool(said)
 
 
+@pytest.mark.parametrize(
+    ("model", "beam", "said"),
+    [
+        ("maxrf-cnn", Excitation("monochromatic", 10.0), "beams at 18 keV"),  # named Ge above its beam
+        ("maxrf-cnn", Excitation("monochromatic", 17.0), ""),
+        ("mineral-cnn", Excitation("tube", 28.0, "Rh"), "tubes of Rh at 50 kV"),
+        ("mineral-cnn", Excitation("tube", 50.0, "W"), "excited by tubes of W at 50 kV"),
+        ("mineral-cnn", Excitation("tube", None, "Rh"), ""),
+        ("mineral-cnn", Excitation("tube", 40.0), ""),
+        ("mineral-mlp", Excitation("tube", 28.0, "W"), ""),
+        ("line-mlp", Excitation("tube", 28.0, "W"), ""),
+    ],
+)
+def test_a_file_that_states_another_beam_is_told(model, beam, said):
+    cube = SpectralCube(np.ones((1, 1, 1024), dtype=np.uint16), EnergyAxis(0.0, 0.02, 1024), excitation=beam)
+    found = " ".join(unsuited_to(read_description(model), cube))
+    assert said in found
+    assert bool(found) == bool(said)
+
+
 def test_a_prediction_says_it_first():
     counts = np.random.default_rng(1).poisson(3, (2, 2, 1024)).astype(np.uint16)
     cube = SpectralCube(counts, EnergyAxis(0.0, 0.02, 1024), "m", excitation=Excitation("electron", 20.0))
