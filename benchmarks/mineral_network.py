@@ -2,6 +2,7 @@
 
     python -m benchmarks.mineral_network independent   minerals of the library on instruments of element_set
     python -m benchmarks.mineral_network rocks         rock maps as benchmarks.mineral_rocks has them
+    python -m benchmarks.mineral_network grains        how much answers and lines of grains weigh
     python -m benchmarks.mineral_network measured      files of one spectrum: metals, oxides, glasses, soils
     python -m benchmarks.mineral_network calibrate -o WEIGHTS   temperature and level of sets on other spectra
 
@@ -21,25 +22,33 @@ from benchmarks.independent.element_set import Case, make_case
 from benchmarks.independent.rock_maps import Draws
 from benchmarks.mineral_rocks import calibration_error, rock_map, score
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.special import softmax
 
 import napari_xrf as nx
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.label_map import UNKNOWN_NAME, members_of
+from napari_xrf.core.progress import ignore_progress
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.learning.description import ProbabilityCalibration
 from napari_xrf.learning.evaluation.probability_calibration import fit_temperature
 from napari_xrf.learning.evaluation.results import Table
 from napari_xrf.learning.model import Model
-from napari_xrf.learning.prediction.answer_sets import fit_set_level
+from napari_xrf.learning.prediction.answer_sets import fit_set_level, twins
 from napari_xrf.learning.prediction.answers import predict
+from napari_xrf.learning.prediction.grains import look_at_grains
+from napari_xrf.learning.prediction.name_check import GRAIN_WEIGHTS, weighed
+from napari_xrf.learning.prediction.views import label_map_of
 from napari_xrf.learning.weights import load_model, save_model
-from napari_xrf.reference.minerals import load_library
+from napari_xrf.maps.calibrated_map import calibrate_map
+from napari_xrf.minerals.search import search_minerals
+from napari_xrf.reference.minerals import load_library, metals
 
 _CALIBRATION, _TEST = range(73), range(1000, 1040)
 _DOSES = (300.0, 1e6)
 _TRACES = ("Mg", "Al", "Si", "K", "Ca", "Ti", "Mn", "Fe", "Zn", "Sr", "Ba", "Ce", "Pb", "Cu", "Ni", "Cr")
+_PURE_GRAIN, _LAPSE = 0.8, 0.005  # area of a grain's mineral; chance that any answer is to be expected
 _STRANGE = 0.2  # of the cases are samples of element_set, and no minerals
 _MEASURED = (
     "standards/*_SEM*.msa", "standards/*_microXRF*.msa", "standards/*_Horiba*.txt", "standards/BHVO*.msa",
@@ -164,6 +173,66 @@ def rocks(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
     return [Table("Rock maps", rows)]
 
 
+Grain = tuple[
+    NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]
+]  # answers, chi-squares, what is right
+
+
+def grains(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+    """Fit how much the answer for a grain and its lines count on all rocks but one, and judge that one."""
+    (model,) = models
+    cases = {rock: _grains_of(model, rock, options) for rock in options.rocks.split(",")}
+    rows = {}
+    for rock, own in cases.items():
+        weights = _fit_weights([each for name in cases if name != rock for each in cases[name]])
+        rows[f"without {rock}"] = _told_of_weights(weights, own)
+    everything = [each for few in cases.values() for each in few]
+    rows["all"] = _told_of_weights(_fit_weights(everything), everything)
+    return [Table("How answer and lines of grains weigh", rows)]
+
+
+def _grains_of(model: Model, rock: str, options: argparse.Namespace) -> list[Grain]:
+    """Return what a network says of the nearly pure grains of a rock map, and which names are right."""
+    made = rock_map(rock, options.seed, Draws(1000.0, options.size, secondary=False), options.folder)
+    known = calibrate_map(made.cube).checked()
+    said = predict(model, known, outputs=("minerals",))
+    search = search_minerals(known, (*load_library(), *metals()))
+    found = look_at_grains(model, said, label_map_of(said), search, ignore_progress)
+    if found is None:
+        return []
+    alike, names, kept = twins(said.names), said.names, []
+    for place, (answers, squares) in enumerate(zip(found.answers, found.squares, strict=True)):
+        parts = made.fractions[found.places == place]
+        main = made.names[int(np.bincount(parts.argmax(axis=1)).argmax())]
+        if parts.max(axis=1).mean() > _PURE_GRAIN:
+            known_to_it = main in names
+            right = alike[names.index(main)] if known_to_it else np.zeros(len(names), dtype=bool)
+            kept.append((answers, squares, np.append(right, not known_to_it)))
+    return kept
+
+
+def _fit_weights(cases: Sequence[Grain]) -> tuple[float, float, float]:
+    found = minimize(lambda weights: _surprise(tuple(weights), cases), GRAIN_WEIGHTS, method="Nelder-Mead")
+    return tuple(map(float, found.x))  # type: ignore[return-value]  # three
+
+
+def _surprise(weights: tuple[float, float, float], cases: Sequence[Grain]) -> float:
+    """Return the mean logarithm of how unlikely the right name is said to be."""
+    answers, squares, right = (np.array(each) for each in zip(*cases, strict=True))
+    likely = (weighed(answers, squares, weights) * right).sum(axis=1)
+    return float(-np.log(likely * (1 - _LAPSE) + _LAPSE).mean())
+
+
+def _told_of_weights(weights: tuple[float, float, float], cases: Sequence[Grain]) -> dict[str, float]:
+    told = dict(zip(("of the network", "of lines", "of a stranger"), weights, strict=True))
+    return {
+        "grains": float(len(cases)),
+        **told,
+        "surprise": _surprise(weights, cases) if cases else float("nan"),
+        "of the network alone": _surprise((1.0, 0.0, 0.0), cases) if cases else float("nan"),
+    }
+
+
 def measured(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
     """Judge what networks say of measured spectra of known composition, and print it."""
     rows: dict[str, dict[str, float]] = {
@@ -238,7 +307,13 @@ def _independent_logits(
     return np.array(logits, dtype=np.float64), np.array(label)
 
 
-TABLES = {"independent": independent, "rocks": rocks, "measured": measured, "calibrate": calibrate}
+TABLES = {
+    "independent": independent,
+    "rocks": rocks,
+    "grains": grains,
+    "measured": measured,
+    "calibrate": calibrate,
+}
 
 
 def main() -> None:

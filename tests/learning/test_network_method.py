@@ -11,7 +11,7 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction.answer_sets import AnswerClasses
 from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.learning.prediction.grains import named_by_grains, said_of_mixtures
-from napari_xrf.learning.prediction.name_check import heeding, lines_beneath
+from napari_xrf.learning.prediction.name_check import lines_beneath, weighed
 from napari_xrf.learning.prediction.network_method import check_method, classify_by, with_checked_names
 from napari_xrf.learning.prediction.views import label_map_of
 from napari_xrf.learning.weights import load_model, models_giving
@@ -212,8 +212,17 @@ def test_pixels_without_neighbours_of_their_kind_are_named_by_themselves(rock):
 
 def test_lines_speak_for_the_name_that_has_them_and_little_for_a_stranger():
     answers = np.array([[0.6, 0.3, 0.1], [0.9, 0.0, 0.1]], dtype=np.float32)
-    factors = np.array([[1e-6, 1.0], [1e-6, 1.0]], dtype=np.float32)
-    told = heeding(answers, factors)
+    told = weighed(answers, np.array([[30.0, 1.0], [30.0, 30.0]]))
     np.testing.assert_allclose(told.sum(axis=1), 1, rtol=1e-5)
     assert told[0, 1] > 0.7
     assert told[1, 2] > 0.99  # a name that lines rule out, and no other: it is a stranger
+
+
+def test_the_lines_tell_what_a_network_takes_for_its_neighbour():
+    """Skarn's diopside was hedenbergite at 0.99: the network prefers it, and its lines fit less well."""
+    answers = np.array([[0.95, 0.045, 0.005]], dtype=np.float32)
+    (told,) = weighed(answers, np.array([[6.7, 2.9]]))
+    assert told.argmax() == 1
+    assert told.max() < 0.7
+    (as_well,) = weighed(answers, np.array([[1.0, 1.0]]))
+    assert as_well[0] > 0.9

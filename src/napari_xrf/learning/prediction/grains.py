@@ -8,7 +8,7 @@ well inside grains is named, by the counts of all its pixels together, and all p
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from scipy.special import ndtr
 
 from napari_xrf.core.cores import in_threads, one_thread_of
 from napari_xrf.core.cube_spectra import sum_classes
-from napari_xrf.core.label_map import UNKNOWN_NAME, members_of
+from napari_xrf.core.label_map import UNKNOWN_NAME, LabelMap, members_of
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.model import Model
@@ -28,19 +28,35 @@ from napari_xrf.learning.prediction.answer_sets import (
     set_level,
 )
 from napari_xrf.learning.prediction.answers import excitation_found, predict
-from napari_xrf.learning.prediction.name_check import factors_of_lines, heeding
+from napari_xrf.learning.prediction.name_check import lines_against, weighed
 from napari_xrf.learning.prediction.one_element import shared_out
 from napari_xrf.learning.prediction.prediction import Prediction
 from napari_xrf.learning.prediction.views import label_map_of
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap, merged_bins
 from napari_xrf.minerals.likelihood.independent_pixels import independent_pixels
-from napari_xrf.minerals.mixing.ends import belief_in_ends, learn_ends
+from napari_xrf.minerals.mixing.ends import End, belief_in_ends, learn_ends
 from napari_xrf.minerals.mixing.mixtures import MOST_MISFIT, Mixing, Mixtures
 from napari_xrf.minerals.search import MineralSearch
 
 _LEAST = 1e-6  # probability of a name
-_BESIDE = 0.2  # of how likely a grain's likeliest class is, from which another is named with it
+_BESIDE = 0.1  # of how likely a grain's likeliest class is, from which another is named with it
 _COHERENT = 0.3  # of what neighbours could agree in more than by chance: less is no map of grains
+
+
+@dataclass(frozen=True, eq=False)
+class Grains:
+    """What lies well inside the grains of a map, and what a network and the lines say of it."""
+
+    binned: BinnedMap
+    ends: tuple[End, ...]  # M of them
+    places: NDArray[np.int16]  # (Y, X) of which end each pixel is; -1 of none
+    answers: NDArray[np.float32]  # (M, K + 1) of its counts and, as much, of its pixels
+    squares: NDArray[np.float64]  # (M, K) how much its lines speak against names
+    doubted: dict[str, str]  # what speaks against names that were the first
+    sampled: NDArray[np.intp]  # (n,) in which end some pixels lie; -1 of none
+    of_pixels: NDArray[np.float32]  # (n, K + 1) what is said of them
+    believed: float  # how far names are, for the size of grains
+    notes: tuple[str, ...]
 
 
 def named_by_grains(
@@ -57,13 +73,38 @@ def named_by_grains(
 
     ``said``: what the model says of each pixel, to be ``narrowed`` to what may be.
     """
-    level, known = set_level(said), search.measured
+    level = set_level(said)
     if level is None:  # classes that were formed in training hold mixtures
         return None
     possible = narrowed(said)
-    winner = label_map_of(possible).labels.astype(np.intp) - 1
-    bins = merged_bins(search.bins, known.sum_spectrum, winner.size)
-    binned = BinnedMap(known.cube, bins)
+    grains = look_at_grains(model, said, label_map_of(possible), search, progress)
+    if grains is None:
+        return None
+    names = _narrowed(weighed(grains.answers, grains.squares), said, narrowed)
+    at = np.vstack([grains.squares, np.zeros_like(grains.squares[:1])])[grains.sampled]
+    inside = grains.sampled[:, None] >= 0
+    seen = _narrowed(np.where(inside, weighed(grains.of_pixels, at), grains.of_pixels), said, narrowed)
+    classes, kinds, sure = _named(AnswerClasses.of(said.description, seen, level), names, level)
+    named = kinds < len(classes.description.names)
+    if np.unique(kinds[named]).size < 2:
+        return None
+    parts = np.eye(len(classes.description.names) + 1, dtype=np.float32)[kinds]
+    belief = (sure * grains.believed).astype(np.float32)
+    mixing = Mixing.learned(grains.binned, grains.ends, parts, grains.places, belief, named)
+    told = classes.told(possible)
+    _put_mixtures(told, grains.binned, mixing, level, progress)
+    return replace(told, notes=(*told.notes, *grains.notes)), grains.doubted
+
+
+def look_at_grains(
+    model: Model, said: Prediction, labels: LabelMap, search: MineralSearch, progress: Progress
+) -> Grains | None:
+    """Return what lies in grains of a map, and what is said of it; None of a map without grains of two.
+
+    ``said``: what the model says of each pixel. ``labels``: the map of what is the likeliest.
+    """
+    known, winner = search.measured, labels.labels.astype(np.intp) - 1
+    binned = BinnedMap(known.cube, merged_bins(search.bins, known.sum_spectrum, winner.size))
     taught = independent_pixels(binned)
     down, across = taught.steps
     thin = np.where(taught.binned.held(slice(0, taught.binned.shape[0])), winner[::down, ::across], -1)
@@ -77,37 +118,39 @@ def named_by_grains(
     cube = known.on_refined_axis
     sums = sum_classes(cube, places.astype(np.intp) + 1, progress)
     spectra = np.array([sums[place] for place in range(1, len(ends) + 1)])
-    grains = SpectralCube(spectra[None], cube.energy, name="grains", excitation=excitation_found(known))
-    answers = predict(model, grains, outputs=("minerals",), calibrate=False)
+    of_sums = SpectralCube(spectra[None], cube.energy, name="grains", excitation=excitation_found(known))
+    answers = predict(model, of_sums, outputs=("minerals",), calibrate=False)
     assert answers.probability is not None
     answers = replace(answers, probability=shared_out(answers.probability, said.names, known))
-    factors, against = factors_of_lines(answers, spectra, search, progress)
-    taken, of_pixels = _sampled(said, places)
+    squares, doubted = lines_against(answers, spectra, search, progress)
+    sampled, of_pixels = _sampled(said, places)
     # Of many counts a network heeds what nobody models as well: the scatter of goethite and magnetite.
-    both = (answers_of(answers, slice(0, 1))[0] + _means(of_pixels, taken, len(ends))) / 2
-    names = _narrowed(both, factors, answers, narrowed)
-    at = np.vstack([factors, np.ones_like(factors[:1])])[taken]  # the last of pixels in no grain
-    classes = AnswerClasses.of(said.description, _narrowed(of_pixels, at, answers, narrowed), level)
-    of_grains = classes.of_answers(names)
+    both = (answers_of(answers, slice(0, 1))[0] + _means(of_pixels, sampled, len(ends))) / 2
+    notes = (*taught.notes, *doubts)
+    return Grains(binned, ends, places, both, squares, doubted, sampled, of_pixels, believed, notes)
+
+
+def _named(
+    classes: AnswerClasses, names: NDArray[np.float32], level: float
+) -> tuple[AnswerClasses, NDArray[np.intp], NDArray[np.float64]]:
+    """Return classes, those that several of them form behind, and which each grain is, the last "unknown".
+
+    Behind them how sure that is. ``names``: (M, K + 1) how likely each is in each grain.
+    """
+    # Root: what grains tell of how common classes are is what each of them says already.
+    of_grains = replace(classes, factors=np.sqrt(classes.factors)).of_answers(names)
     named = of_grains.argmax(axis=1) < of_grains.shape[1] - 1
     own = (names @ classes.membership)[:, :-1]  # how common it is elsewhere in the map excludes no class
     first = np.eye(of_grains.shape[1], dtype=bool)[of_grains.argmax(axis=1)]
     sets = answer_sets(of_grains, level)[:, :-1] & (own >= _BESIDE * own.max(axis=1, keepdims=True))
     sets = (sets | first[:, :-1]) & named[:, None]
     classes, kinds = classes.with_sets(sets)
-    if np.unique(kinds[named]).size < 2:
-        return None
     # Of few names each is commoner, and strangers are not; half believed, since lists lack what is there.
     listed = np.sqrt((names[:, :-1] > 0).any(axis=0).mean())
     strange = of_grains[:, -1] * np.where(named, listed, 1.0)
     chosen = np.where(named, (of_grains[:, :-1] * sets).sum(axis=1), strange)
-    sure = chosen / (of_grains[:, :-1].sum(axis=1) + strange) * believed
     kinds[~named] = len(classes.description.names)
-    parts = np.eye(len(classes.description.names) + 1, dtype=np.float32)[kinds]
-    mixing = Mixing.learned(binned, ends, parts, places, sure.astype(np.float32), named)
-    told = classes.told(possible)
-    _put_mixtures(told, binned, mixing, level, progress)
-    return replace(told, notes=(*told.notes, *taught.notes, *doubts)), against
+    return classes, kinds, chosen / (of_grains[:, :-1].sum(axis=1) + strange)
 
 
 def _sampled(said: Prediction, places: NDArray[np.int16]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
@@ -130,15 +173,11 @@ def _means(answers: NDArray[np.float32], grain: NDArray[np.intp], number: int) -
 
 
 def _narrowed(
-    answers: NDArray[np.float32],
-    factors: NDArray[np.float32],
-    like: Prediction,
-    narrowed: Callable[[Prediction], Prediction],
+    answers: NDArray[np.float32], like: Prediction, narrowed: Callable[[Prediction], Prediction]
 ) -> NDArray[np.float32]:
-    """Return answers (N, K + 1) with what lines say of names, narrowed to what may be."""
-    heeded = heeding(answers, factors)
+    """Return answers (N, K + 1), narrowed to what may be."""
     counts = np.ones((1, len(answers)), dtype=np.float32)
-    said = replace(like, probability=heeded[None, :, :-1], unknown=heeded[None, :, -1], counts=counts)
+    said = replace(like, probability=answers[None, :, :-1], unknown=answers[None, :, -1], counts=counts)
     return answers_of(narrowed(said), slice(0, 1))[0]
 
 

@@ -40,8 +40,11 @@ _STRONG, _ALIKE = 0.02, 0.3  # of the counts, and cosine of line families that h
 _SCATTERED = (0.88, 1.16)  # of the energy of the anode's Kα: from its Compton peak to its Kβ
 _USUAL = 5.0  # chi-square that true names reach
 _ROUNDS = 3
-_LEAST_ASKED = 0.01  # probability of a name whose lines are looked at
-_STRANGE = 0.02  # of what lines speak against, the part that is no mineral at all
+_LEAST_ASKED = 0.002  # probability of a name whose lines are looked at
+# How much what a network says of a grain, its lines, and that none of the names need be right, count: the
+# likeliest on grains of rocks of other code (`python -m benchmarks.mineral_network grains`).
+GRAIN_WEIGHTS = (0.97, 1.96, -1.5)
+_MOST_SQUARE, _TINY = 60.0, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +90,13 @@ class _Check:
         )
 
 
-def factors_of_lines(
+def lines_against(
     said: Prediction, spectra: NDArray[np.number], search: MineralSearch, progress: Progress = ignore_progress
-) -> tuple[NDArray[np.float32], dict[str, str]]:
-    """Return by how much less likely names are for the lines of M spectra of a map, (M, K).
+) -> tuple[NDArray[np.float64], dict[str, str]]:
+    """Return how much the lines of M spectra of a map speak against names, (M, K) chi-squares.
 
-    Behind it name → what speaks against it, of names that were the first.
+    Behind it name → what speaks against it, of names that were the first. Names that a network hardly thinks
+    of are not looked at: as much speaks against them as against the worst of the others.
 
     ``said``: (1, M) what a network says of them, all names. ``spectra``: (M, E).
     """
@@ -120,28 +124,35 @@ def factors_of_lines(
         _nearest(each, templates, rows[column]) if column >= 0 else -1
         for each, column in zip(binned, first, strict=True)
     ]
-    factors, notes = np.ones_like(probability), dict[str, str]()
+    squares, notes = np.full(probability.shape, np.nan), dict[str, str]()
     for place, spectrum in enumerate(binned):
         others = sorted({*nearest} - {nearest[place], -1})
         for column in np.flatnonzero(asked[place]).tolist():
             if rows[column].size:
                 check = _check(spectrum, setting, rows[column], setting.expected.parts[others])
-                factors[place, column] = check.factor
+                squares[place, column] = check.square
                 if check.factor < 0.5 and column == probability[place].argmax():
                     notes.setdefault(said.names[column], check.note(said.names[column]))
-    return factors.astype(np.float32), notes
+    worst = np.fmax.reduce(squares, axis=1, initial=0.0)
+    return np.where(np.isnan(squares), worst[:, None], squares), notes
 
 
-def heeding(answers: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return answers (N, K + 1), "unknown" last, with names less likely by factors (N, K).
+def weighed(
+    answers: NDArray[np.float32],
+    squares: NDArray[np.float64],
+    weights: tuple[float, float, float] = GRAIN_WEIGHTS,
+) -> NDArray[np.float32]:
+    """Return answers (N, K + 1), "unknown" last, with what lines say of their names, chi-squares (N, K).
 
-    What speaks against one name speaks for those that it was preferred to, and little for a stranger:
-    networks take a mineral for its neighbour more often than a stranger for a mineral.
+    A network is sure of what the instruments that it learnt from have in common, and knows this one's lens
+    less well than its lines are expected: it took diopside for hedenbergite at 0.9, whose iron misfits.
     """
-    kept = answers[:, :-1] * factors
-    strange = answers[:, -1] + _STRANGE * (answers[:, :-1] - kept).sum(axis=1)
-    heeded = np.concatenate([kept, strange[:, None]], axis=1)
-    return np.asarray(heeded / np.maximum(heeded.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny))
+    of_network, of_lines, of_stranger = weights
+    likely = of_network * np.log(np.maximum(answers.astype(np.float64), _TINY))
+    likely[:, :-1] -= of_lines / 2 * np.minimum(squares, _MOST_SQUARE)
+    likely[:, -1] += of_stranger
+    values = np.exp(likely - likely.max(axis=1, keepdims=True))
+    return np.asarray(values / values.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def checked_names(
