@@ -115,7 +115,7 @@ def prepare_map(
         elif step.kind == "energy":
             cube = with_energy(cube, parse_axis(step.name))
         elif step.kind == "equal-intensity":
-            cube = _equal_intensity(cube, step.name)
+            cube = _divided(cube, _intensity_of(cube, step.name), step.name)[0]
         else:
             cube = _empty_dead(cube) if step.kind == "empty-dead" else _equal_times(cube)
     progress(len(chosen), len(chosen), "prepared")
@@ -189,10 +189,6 @@ def _equal_times(cube: SpectralCube) -> SpectralCube:
         raise InvalidInput(f"the map {cube.name!r} holds no live times", "Leave equal-times out")
     made, mean = _divided(cube, times, "live time")
     return replace(made, live_time=np.where(_positive(times), mean, 0.0))
-
-
-def _equal_intensity(cube: SpectralCube, name: str) -> SpectralCube:
-    return _divided(cube, _intensity_of(cube, name), name)[0]
 
 
 def dosed_by_intensity(cube: SpectralCube, name: str) -> SpectralCube:

@@ -275,28 +275,11 @@ class _Solver:
     start: Mapping[str, float]
 
     def solve(self) -> Solution:
-        elements = tuple(dict.fromkeys(split_family(family)[0] for family in self.counts))
-        recipe = self.recipe
-        quantified = [e for e in elements if e not in recipe.companions]
-        if not recipe.companions and recipe.oxygen != "measured":
-            quantified = [e for e in quantified if e != "O"]
-        if recipe.film and isinstance(self.instrument.source, ElectronBeam):
-            raise InvalidInput("films are quantified under X-rays only", "Do not take it for a film")
-        if not quantified:
-            raise InvalidInput(
-                "oxygen alone cannot be quantified", "Name the other elements, or measure oxygen"
-            )
+        recipe, quantified = self.recipe, self._quantified()
         guess = 1.0 / len(quantified)
         fractions = self._completed({e: self.start.get(e, guess) for e in quantified})
         film, rest = 1.0 if recipe.film else None, recipe.light
-        dose, by_difference = self._dose() if recipe.leaves_rest else None, recipe.oxygen == "difference"
-        if by_difference and dose is None:
-            raise InvalidInput(
-                "oxygen by difference takes a standard, and the times of both spectra"
-                if not recipe.film
-                else "oxygen by difference is not for films",
-                "Take it from valences, or state none",
-            )
+        dose, by_difference = self._dose_of_rest(), recipe.oxygen == "difference"
         families: dict[str, tuple[str, ...]] = {}
         converged = False
         expected: Mapping[str, float] = {}
@@ -336,6 +319,32 @@ class _Solver:
             film if film is not None and self._dose() else math.nan,
             converged,
         )
+
+    def _quantified(self) -> list[str]:
+        """Return the elements whose weights follow from their lines."""
+        elements, recipe = dict.fromkeys(split_family(family)[0] for family in self.counts), self.recipe
+        quantified = [e for e in elements if e not in recipe.companions]
+        if not recipe.companions and recipe.oxygen != "measured":
+            quantified = [e for e in quantified if e != "O"]
+        if recipe.film and isinstance(self.instrument.source, ElectronBeam):
+            raise InvalidInput("films are quantified under X-rays only", "Do not take it for a film")
+        if not quantified:
+            raise InvalidInput(
+                "oxygen alone cannot be quantified", "Name the other elements, or measure oxygen"
+            )
+        return quantified
+
+    def _dose_of_rest(self) -> float | None:
+        """Return the dose by which what has no lines is told; None where all is to sum to 1."""
+        dose = self._dose() if self.recipe.leaves_rest else None
+        if self.recipe.oxygen == "difference" and dose is None:
+            raise InvalidInput(
+                "oxygen by difference takes a standard, and the times of both spectra"
+                if not self.recipe.film
+                else "oxygen by difference is not for films",
+                "Take it from valences, or state none",
+            )
+        return dose
 
     def _dose(self) -> float | None:
         """Units of dose that the exposure gave, where a standard told the throughput."""

@@ -208,12 +208,17 @@ def plan_quantities(
         progress(number, len(learnt), "quantifying groups")
         response = _respond(known, families, unseen, summed, each, dose)
         responses.append(response if named.all() else replace(response, named=named))
-    bound = np.any([one.bound.any(axis=0) for one in responses], axis=0)
-    if responses and not bound.all():
-        unseen = tuple(name for name, is_bound in zip(unseen, bound, strict=True) if is_bound)
-        responses = [replace(one, bound=one.bound[:, bound]) for one in responses]
-        plan = replace(plan, unseen=unseen)
-    return replace(plan, centres=centres, responses=tuple(responses))
+    return _without_unbound(replace(plan, centres=centres, responses=tuple(responses)))
+
+
+def _without_unbound(plan: QuantityPlan) -> QuantityPlan:
+    """Return a plan without the unseen elements that nothing binds."""
+    bound = np.any([one.bound.any(axis=0) for one in plan.responses], axis=0)
+    if not plan.responses or bound.all():
+        return plan
+    unseen = tuple(name for name, is_bound in zip(plan.unseen, bound, strict=True) if is_bound)
+    responses = tuple(replace(one, bound=one.bound[:, bound]) for one in plan.responses)
+    return replace(plan, unseen=unseen, responses=responses)
 
 
 @dataclass(frozen=True, eq=False)

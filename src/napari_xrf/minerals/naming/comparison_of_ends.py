@@ -265,76 +265,8 @@ class Comparison:
 
         Errors are at first those of the composition ``start``.
         """
-        from scipy.linalg import solve_triangular
-
-        from napari_xrf.minerals.naming.bounded_subsets import solve_subset
-
-        templates = self.expected.templates
-        spectra = mixed_floor(templates.lines[points] + templates.continuum[points]).T
-        owner = templates.owner[points]
         root = self._judge(mean, np.array([start]), np.ones(1), self._errors_of(start))[2]
-
-        def solve(kept: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
-            scaled, distance = solve_subset(normal, onto, kept)
-            amounts = scaled * scale[kept]
-            return amounts / max(float(amounts.sum()), 1e-12), distance
-
-        def without_little(kept: NDArray[np.intp], shares: NDArray[np.float64]) -> NDArray[np.intp]:
-            return kept[shares > _LEAST_SHARE]
-
-        kept = np.arange(points.size)
-        found: dict[tuple[int, ...], Blend] = {}
-        for _ in range(_ROUNDS):
-            whitened = solve_triangular(root, spectra, lower=True, check_finite=False)
-            target = solve_triangular(root, mean.shares, lower=True, check_finite=False)
-            scale = 1 / np.sqrt((whitened**2).sum(axis=0))
-            normal, onto = (whitened * scale).T @ (whitened * scale), (target @ whitened) * scale
-            normal.flat[:: scale.size + 1] += _RIDGE
-            shares, _ = solve(kept)
-            root = self._judge(mean, points[kept][shares > 0], shares[shares > 0])[2]
-        kept = without_little(kept, shares)
-        of_mineral = {each: np.flatnonzero(owner == each) for each in np.unique(owner).tolist()}
-
-        def rows_of(minerals: Iterable[int]) -> NDArray[np.intp]:
-            return np.concatenate([of_mineral[each] for each in minerals])
-
-        def judge(minerals: Iterable[int]) -> Blend | None:
-            """Return the blend of minerals, or None where fewer of them would do."""
-            rows = rows_of(minerals)
-            shares, _ = solve(rows)
-            rows, shares = rows[shares > 0], shares[shares > 0]
-            held = tuple(np.unique(owner[rows]).tolist())
-            if len(held) > 1 and held not in found:
-                score, square, _ = self._judge(mean, points[rows], shares)
-                found[held] = Blend(points[rows], shares, score, square)
-            return found.get(held)
-
-        def exchange(best: Blend) -> None:
-            """Try others in the place of one mineral of a blend, as long as that is better."""
-            held = np.unique(templates.owner[best.points]).tolist()
-            tried = [
-                [*held[:place], other, *held[place + 1 :]]
-                for place in range(len(held))
-                for other in of_mineral
-                if other not in held
-            ]
-            tried.sort(key=lambda minerals: solve(rows_of(minerals))[1])
-            others = [blend for minerals in tried[:_EXCHANGES] if (blend := judge(minerals)) is not None]
-            better = min(others, key=lambda blend: blend.score, default=best)
-            if better.score < best.score - _WORTH:
-                exchange(better)
-
-        while np.unique(owner[kept]).size > 1:
-            shares, _ = solve(kept)
-            minerals = np.unique(owner[kept][shares > 0]).tolist()
-            if len(minerals) <= most and (blend := judge(minerals)) is not None:
-                exchange(blend)
-            if len(minerals) < 2:  # the others were missed by nothing
-                break
-            # Without the mineral that is missed least.
-            fewer = [rows_of(each for each in minerals if each != left) for left in minerals]
-            kept = min(fewer, key=lambda rows: solve(rows)[1])
-        return list(found.values())
+        return _BlendSearch(self, mean, points).search(root, most)
 
     def forget(self) -> None:
         """Let go of what was prepared: a square of the bins for each composition."""
@@ -411,3 +343,84 @@ class Comparison:
             columns.append(self._root @ sensitivity_slopes(expected, lines, continuum, parts))
         # Its lower half: nothing else is looked at.
         return np.asarray(dsyrk(1.0, np.vstack(columns).T, lower=1))
+
+
+class _BlendSearch:
+    """The blends of minerals that explain a mean spectrum: fewer and fewer of its compositions."""
+
+    def __init__(self, comparison: Comparison, mean: Mean, points: NDArray[np.intp]) -> None:
+        templates = comparison.expected.templates
+        self._judge, self._mean, self._points = comparison._judge, mean, points
+        self._spectra = mixed_floor(templates.lines[points] + templates.continuum[points]).T
+        self._minerals = templates.owner
+        self._owner = templates.owner[points]
+        self._rows_of = {
+            each: np.flatnonzero(self._owner == each) for each in np.unique(self._owner).tolist()
+        }
+        self._found: dict[tuple[int, ...], Blend] = {}
+
+    def search(self, root: NDArray[np.float64], most: int) -> list[Blend]:
+        """Return the best blends of two to ``most`` minerals; ``root``: of the covariance of errors."""
+        kept = np.arange(self._points.size)
+        for _ in range(_ROUNDS):
+            self._whiten(root)
+            shares, _ = self._solve(kept)
+            root = self._judge(self._mean, self._points[kept][shares > 0], shares[shares > 0])[2]
+        kept = kept[shares > _LEAST_SHARE]
+        while np.unique(self._owner[kept]).size > 1:
+            shares, _ = self._solve(kept)
+            minerals = np.unique(self._owner[kept][shares > 0]).tolist()
+            if len(minerals) <= most and (blend := self._blend_of(minerals)) is not None:
+                self._exchange(blend)
+            if len(minerals) < 2:  # the others were missed by nothing
+                break
+            # Without the mineral that is missed least.
+            fewer = [self._rows(each for each in minerals if each != left) for left in minerals]
+            kept = min(fewer, key=lambda rows: self._solve(rows)[1])
+        return list(self._found.values())
+
+    def _whiten(self, root: NDArray[np.float64]) -> None:
+        from scipy.linalg import solve_triangular
+
+        whitened = solve_triangular(root, self._spectra, lower=True, check_finite=False)
+        target = solve_triangular(root, self._mean.shares, lower=True, check_finite=False)
+        self._scale = scale = 1 / np.sqrt((whitened**2).sum(axis=0))
+        self._normal, self._onto = (whitened * scale).T @ (whitened * scale), (target @ whitened) * scale
+        self._normal.flat[:: scale.size + 1] += _RIDGE
+
+    def _solve(self, kept: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
+        """Return the shares of some compositions, and how far their blend is."""
+        from napari_xrf.minerals.naming.bounded_subsets import solve_subset
+
+        scaled, distance = solve_subset(self._normal, self._onto, kept)
+        amounts = scaled * self._scale[kept]
+        return amounts / max(float(amounts.sum()), 1e-12), distance
+
+    def _rows(self, minerals: Iterable[int]) -> NDArray[np.intp]:
+        return np.concatenate([self._rows_of[each] for each in minerals])
+
+    def _blend_of(self, minerals: Iterable[int]) -> Blend | None:
+        """Return the blend of minerals, or None where fewer of them would do."""
+        rows = self._rows(minerals)
+        shares, _ = self._solve(rows)
+        rows, shares = rows[shares > 0], shares[shares > 0]
+        held = tuple(np.unique(self._owner[rows]).tolist())
+        if len(held) > 1 and held not in self._found:
+            score, square, _ = self._judge(self._mean, self._points[rows], shares)
+            self._found[held] = Blend(self._points[rows], shares, score, square)
+        return self._found.get(held)
+
+    def _exchange(self, best: Blend) -> None:
+        """Try others in the place of one mineral of a blend, as long as that is better."""
+        held = np.unique(self._minerals[best.points]).tolist()
+        tried = [
+            [*held[:place], other, *held[place + 1 :]]
+            for place in range(len(held))
+            for other in self._rows_of
+            if other not in held
+        ]
+        tried.sort(key=lambda minerals: self._solve(self._rows(minerals))[1])
+        others = [blend for minerals in tried[:_EXCHANGES] if (blend := self._blend_of(minerals)) is not None]
+        better = min(others, key=lambda blend: blend.score, default=best)
+        if better.score < best.score - _WORTH:
+            self._exchange(better)

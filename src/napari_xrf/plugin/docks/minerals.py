@@ -62,6 +62,22 @@ class MineralsDock(Dock):
         self._library: tuple[Mineral, ...] = load_library()
         self._own: list[Path] = []
         self._named: list[tuple[str, str]] = []  # in the legend
+        self._make_controls()
+        self._place_controls()
+        self.maps.chosen.connect(lambda _: self._set_enabled())
+        self.labels.chosen.connect(lambda _: self._show_legend())
+        self.labels.edited.connect(self.throttled(self._show_legend, 500))
+        self.labels.chosen.connect(lambda _: self._set_enabled())
+        self.other.chosen.connect(lambda _: self._set_enabled())
+        self.choice.currentIndexChanged.connect(lambda _: self._set_enabled())
+        self.filter.textChanged.connect(self.list.show_only)
+        self.table.itemSelectionChanged.connect(self._set_enabled)
+        viewer.mouse_drag_callbacks.append(self._clicked)
+        self.when_closed(partial(viewer.mouse_drag_callbacks.remove, self._clicked))
+        self.list.itemChanged.connect(self._ticked)
+        self._list_minerals()
+
+    def _make_controls(self) -> None:
         self.maps = MapChoice(self)
         self.labels = LabelsChoice(self, watched=TABLED)
         self.choice = QComboBox()
@@ -93,8 +109,6 @@ class MineralsDock(Dock):
         self.evidence = EvidenceWindow(self)
         self.follow_theme(self.evidence.plot.set_colors)
         self.legend = tick_box("Legend", False, "Names and colours above the map", self._show_legend)
-        self.labels.chosen.connect(lambda _: self._show_legend())
-        self.labels.edited.connect(self.throttled(self._show_legend, 500))
         self.save_table = button(
             "Save table…",
             "Write the percentages as CSV",
@@ -105,6 +119,8 @@ class MineralsDock(Dock):
             "Write map, table and spectra as HTML",
             partial(self.save_as, "Save the report", "report.html", "Report (*.html)", self.write_report),
         )
+
+    def _place_controls(self) -> None:
         self.lay_out(
             row(QLabel("Map"), self.maps),
             row(QLabel("Look for"), expanding(self.choice), self.own),
@@ -121,16 +137,6 @@ class MineralsDock(Dock):
             ),
         )
         self.setMinimumWidth(470)
-        self.maps.chosen.connect(lambda _: self._set_enabled())
-        self.labels.chosen.connect(lambda _: self._set_enabled())
-        self.other.chosen.connect(lambda _: self._set_enabled())
-        self.choice.currentIndexChanged.connect(lambda _: self._set_enabled())
-        self.filter.textChanged.connect(self.list.show_only)
-        self.table.itemSelectionChanged.connect(self._set_enabled)
-        viewer.mouse_drag_callbacks.append(self._clicked)
-        self.when_closed(partial(viewer.mouse_drag_callbacks.remove, self._clicked))
-        self.list.itemChanged.connect(self._ticked)
-        self._list_minerals()
 
     def use_library(self, path: Path) -> None:
         """Add the minerals of a CSV file to the list, ticked.

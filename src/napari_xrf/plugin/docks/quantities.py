@@ -62,6 +62,15 @@ class QuantitiesDock(Dock):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self._standards: list[tuple[Path, Path]] = []
+        self._make_controls()
+        self._place_controls()
+        self.where.currentIndexChanged.connect(lambda _: self._set_enabled())
+        self.labels.chosen.connect(lambda _: self._set_enabled())
+        self.maps.chosen.connect(self._choose)
+        self.use_standards(())
+        self._choose(self.maps.layer())
+
+    def _make_controls(self) -> None:
         self.maps = MapChoice(self)
         self.list = TickBoxes("Ticked elements are quantified; with none ticked, those that are found")
         self.list.setMinimumHeight(70)
@@ -98,6 +107,8 @@ class QuantitiesDock(Dock):
             "What the standards tell, for other maps of the instrument",
             self._ask_instrument,
         )
+
+    def _place_controls(self) -> None:
         self.lay_out(
             row(QLabel("Map"), self.maps),
             row(self.find, self.from_file, self.periodic, None),
@@ -116,11 +127,6 @@ class QuantitiesDock(Dock):
             foot=row(self.run, self.pixels, self.save_all, self.save_instrument, None),
         )
         self.setMinimumWidth(480)
-        self.where.currentIndexChanged.connect(lambda _: self._set_enabled())
-        self.labels.chosen.connect(lambda _: self._set_enabled())
-        self.maps.chosen.connect(self._choose)
-        self.use_standards(())
-        self._choose(self.maps.layer())
 
     @property
     def report(self) -> QuantityReport | None:

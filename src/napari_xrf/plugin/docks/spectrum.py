@@ -76,7 +76,9 @@ class SpectrumDock(Dock):
         self.plot = SpectrumPlot()
         self.regions = RegionSpectra(self)
         self.window_map = WindowMap(viewer)
-        self._build()
+        self._make_views()
+        self._make_marks()
+        self._place_controls()
         self.maps.chosen.connect(lambda _: self._data_changed())
         self.maps.edited.connect(self._data_changed)
         self.regions.changed.connect(self.refresh)
@@ -203,7 +205,8 @@ class SpectrumDock(Dock):
     def _mark_too(self, family: str) -> None:
         self.set_elements(", ".join(dict.fromkeys((*self._marked(), family))))
 
-    def _build(self) -> None:
+    def _make_views(self) -> None:
+        """Make what chooses the curves and how they are drawn."""
         self.show_sum = tick_box("Sum", True, "The spectrum of all pixels", self.refresh)
         self.show_max = tick_box(
             "Max pixel", False, "The highest count of any pixel in each channel", self.refresh
@@ -235,6 +238,11 @@ class SpectrumDock(Dock):
         self.scale.addItems(SCALES)
         self.scale.setToolTip("How counts are drawn")
         self.scale.currentTextChanged.connect(self.plot.set_scale)
+        self.save = menu_button("Save…", "Write spectra as .csv or .msa, or the plot as a picture")
+        self.save.menu().aboutToShow.connect(self._list_curves)
+
+    def _make_marks(self) -> None:
+        """Make what marks lines, an expected spectrum, regions and an energy window."""
         self.elements = QLineEdit()
         self.elements.setPlaceholderText("lines of: Fe, Ca, Pb L")
         self.elements.editingFinished.connect(self._mark)
@@ -262,8 +270,8 @@ class SpectrumDock(Dock):
             widget.setEnabled(False)
         for place, field in enumerate(self.bounds):
             field.editingFinished.connect(partial(self._type_window, place))
-        self.save = menu_button("Save…", "Write spectra as .csv or .msa, or the plot as a picture")
-        self.save.menu().aboutToShow.connect(self._list_curves)
+
+    def _place_controls(self) -> None:
         zoom_out = button("Whole", "Show the whole spectrum", self.plot.show_all)
         controls = column(
             row(QLabel("Map"), self.maps),
