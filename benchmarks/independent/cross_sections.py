@@ -51,9 +51,16 @@ def scattered(
     fractions: Mapping[str, float], energies: NDArray[np.float64], angle_deg: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the differential cross-sections of Rayleigh and Compton scattering, cm²/g/sr."""
-    angle = np.deg2rad(angle_deg)
+    angle = float(np.deg2rad(angle_deg))
+
+    def rayleigh(number: int, energy: float) -> float:
+        """With each atom's anomalous dispersion: 8 to 15 % more at 20 keV than form factors say."""
+        form = xraylib.FF_Rayl(number, xraylib.MomentTransf(energy, angle))
+        amplitude = complex(form + xraylib.Fi(number, energy), xraylib.Fii(number, energy))
+        return float(xraylib.DCS_Rayl(number, energy, angle)) * abs(amplitude) ** 2 / form**2
+
     return (
-        _mixed(lambda number, energy: xraylib.DCS_Rayl(number, energy, angle), fractions, energies),
+        _mixed(rayleigh, fractions, energies),
         _mixed(lambda number, energy: xraylib.DCS_Compt(number, energy, angle), fractions, energies),
     )
 

@@ -635,6 +635,7 @@ def test_oxygen_of_a_film_on_a_metal_is_left_out_and_told(elements):
         ("m4-tornado", Excitation("electron", 40.0), "soft counts are missing"),
         ("m4-tornado", Excitation("tube", 6.0, "Rh"), "lie above 6 keV"),
         ("m4-tornado", Excitation("tube", 50.0, "Mo"), "17.48 keV is not scattered"),
+        ("m4-tornado", Excitation("monochromatic", 15.0), "no peak of photons of 15 keV"),
     ],
 )
 def test_a_source_against_which_the_spectrum_speaks_is_told(preset, stated, says):
@@ -648,6 +649,9 @@ def test_a_source_against_which_the_spectrum_speaks_is_told(preset, stated, says
     assert all(any(e in note and "excites no line" in note for note in wrong.notes) for e in hidden)
     errors = [sum(entry.standard_error for entry in one.entries) for one in (right, wrong)]
     assert errors[1] > 3 * errors[0]
+    truth = GLASS.mass_fractions
+    off = [abs(one.weight_fraction - truth[one.element]) / one.standard_error for one in wrong.entries]
+    assert max(off) < 3
 
 
 def test_a_transmission_microscope_is_told_that_its_sample_is_taken_for_a_thick_one():

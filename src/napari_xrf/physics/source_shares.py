@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_xrf.physics.attenuation import Floats, Layer
 from napari_xrf.physics.fluorescence import Beam, fluoresce
 from napari_xrf.physics.forward import illuminate
 from napari_xrf.physics.instrument import Instrument
-from napari_xrf.physics.sample import sample_elements
+from napari_xrf.physics.sample import sample_elements, sample_layers
 from napari_xrf.physics.scatter import scatter
+from napari_xrf.reference.materials import Material
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,23 @@ def shares_at(energies_kev: Floats, knots_kev: Sequence[float]) -> Floats:
     """Return the share of each part, (K, E), at energies: roofs over knots in ln(energy)."""
     at, knots = np.log(np.maximum(energies_kev, 1e-3)), np.log(knots_kev)
     return np.array([np.interp(at, knots, row) for row in np.eye(len(knots))])
+
+
+def scatter_of_lines(
+    material: Material, instrument: Instrument
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return what a thick sample scatters, (E,) counts each: Compton and Rayleigh of the tube's lines, rest.
+
+    The rest is the tube's continuum, scattered both ways.
+    """
+    light, angles = illuminate(instrument), (instrument.incidence_deg, instrument.takeoff_deg)
+    whole, layers = light.scatter_source, sample_layers(material)
+    dark, out = np.zeros(whole.energies.shape), light.outward(whole.energies)
+    of_lines = scatter(layers, replace(whole, rayleigh_photons=dark, compton_photons=dark), *angles)
+    rest = scatter(layers, replace(whole, line_photons=np.zeros(whole.line_photons.shape)), *angles)
+    compton, continuum = light.grid_response.fold(np.stack([of_lines.photons * out, rest.photons * out]))
+    rayleigh = of_lines.line_photons * light.outward(whole.line_energies)
+    return compton, light.line_response.fold(rayleigh[None])[0], continuum
 
 
 def share_source(layers: Sequence[Layer], instrument: Instrument, knots_kev: Sequence[float]) -> SourceShares:

@@ -1,8 +1,7 @@
 """Compton beside Rayleigh scattering of a tube's K line, by which light atoms in a matrix show.
 
 Both are of one line, so that lens, tube and dose hardly matter; the angle, which does, is that of the
-Compton peak. Of two soils, a sediment and a plastic, on two instruments, the ratio is 2 to 7 % above the
-model's, of other code's spectra 4 to 8 % below it. Crystals reflect, and are off by up to 40 % (metals).
+Compton peak. Crystals reflect, and are off by up to 40 % (metals).
 """
 
 import math
@@ -14,10 +13,10 @@ from numpy.typing import NDArray
 from napari_xrf.core.emission_lines import family_lines
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.spectra.scatter import scatter_columns
-from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.scatter import energy_after_compton
 from napari_xrf.physics.source import TubeSource
+from napari_xrf.physics.source_shares import scatter_of_lines
 from napari_xrf.reference.materials import Material
 
 Floats = NDArray[np.float64]
@@ -26,90 +25,94 @@ _FAINT = 0.4  # of the anode's lines: weaker ones than that part of the stronges
 _DOPPLER, _BEYOND = 0.11, 0.06  # of the line's energy: below a photon that turns back, above the line
 _ANGLES_DEG = np.arange(90.0, 176.0, 5.0)
 _TOP = 90.0  # degrees above a surface
+# Of the line's energy, and of the source's highest: where the scattered continuum is smooth. A lens that was
+# fitted has kinks at the anode's lines, which hold what the tube's model lacks in them.
+_SMOOTH, _TO_HIGHEST = (0.7, 1.33), 0.9
 
 
 @dataclass(frozen=True, eq=False)
 class AnodeScatter:
-    """What a spectrum shows of its anode's K line, scattered."""
+    """The part of a spectrum that shows its anode's K line, scattered."""
 
-    ratio: float  # ln of Compton over Rayleigh counts
-    error: float  # one standard deviation of it, by counting
+    net: Floats  # (E,) counts less the sample's own lines
+    variances: Floats  # (E,) of them
+    inside: NDArray[np.bool_]  # (E,) the channels of both peaks
+    line_kev: float  # the strongest line's energy
     angle_deg: float  # by which the photons of the Compton peak turned, whole degrees
-    anode: str
-    part: CalibratedMap  # the spectrum
 
 
 def anode_scatter(part: CalibratedMap, source: object, lines: Floats) -> AnodeScatter | None:
-    """Return the Compton and Rayleigh peaks of the anode's K line; None where they are not both seen.
+    """Return where a spectrum shows Compton and Rayleigh peaks of the anode's K line; None where not both.
 
     ``part``: the spectrum. ``source``: what excited it; what is no tube has none. ``lines``: (E,) counts of
     the sample's own lines, which are taken off.
     """
     if not isinstance(source, TubeSource):
         return None
-    inside = _window(source.anode, source.voltage_kv, part)
-    if not inside.any():
+    energies, shares = family_lines(source.anode, "K", source.voltage_kv)
+    strong = energies[shares > _FAINT * shares.max()] if energies.size else energies
+    if not strong.size or strong.max() * (1 + _BEYOND) > min(source.voltage_kv, part.energy.energies[-1]):
         return None
-    net = part.sum_spectrum - lines
-    variances = np.maximum(part.sum_spectrum, 1.0)
+    low = (1 - _DOPPLER) * float(energy_after_compton(strong, 180.0).min())
+    inside = (part.energy.energies > low) & (part.energy.energies < (1 + _BEYOND) * float(strong.max()))
+    net, variances = part.sum_spectrum - lines, np.maximum(part.sum_spectrum, 1.0)
+    top, tilt = float(part.energy.energies[-1]), np.linspace(-1.0, 1.0, part.energy.size)
 
-    def misfit(angle: float) -> float:
-        return _peaks(net, variances, source.anode, angle, part, inside)[2]
+    def fitted(angle: float) -> tuple[Floats, Floats, float]:
+        columns = scatter_columns("tube", top, source.anode, angle, part.detector, part.energy)
+        peaks = [columns[f"{source.anode} K {kind}"] for kind in ("Compton", "elastic")]
+        system = [*peaks, _curvature(peaks[0]), np.ones(tilt.size) / tilt.size, tilt / tilt.size]
+        return _fitted(net, variances, system, inside)
 
-    tried = [misfit(angle) for angle in _ANGLES_DEG]
-    near = float(_ANGLES_DEG[int(np.argmin(tried))])
-    angle = min(np.arange(near - 4.0, near + 5.0), key=misfit)
-    logs, error, _ = _peaks(net, variances, source.anode, float(angle), part, inside)
-    return AnodeScatter(logs, error, float(angle), source.anode, part) if math.isfinite(error) else None
+    near = min(_ANGLES_DEG, key=lambda angle: fitted(float(angle))[2])
+    angle = float(min(np.arange(near - 4.0, near + 5.0), key=lambda angle: fitted(float(angle))[2]))
+    amounts, errors, _ = fitted(angle)
+    if (amounts[:2] < 3 * errors[:2]).any():
+        return None
+    return AnodeScatter(net, variances, inside, float(strong.max()), angle)
 
 
-def expected_ratio(material: Material, instrument: Instrument, seen: AnodeScatter) -> float:
-    """Return ln of Compton over Rayleigh counts of a material by the model, at the angle that is seen."""
+def ratio_over_expected(
+    material: Material, instrument: Instrument, seen: AnodeScatter
+) -> tuple[float, float]:
+    """Return ln of measured over expected Compton over Rayleigh counts, and its counting error.
+
+    Both peaks have the shapes that the material makes of them, at the angle that is seen; the Compton peak
+    may be wider and lie beside. The continuum under them is that of the model, smooth and as high and as
+    steep as it is. The error is infinite where one of the peaks is not there.
+    """
     out = seen.angle_deg - instrument.incidence_deg
     beam = instrument.incidence_deg if 0 < out <= _TOP else seen.angle_deg / 2
     turned = replace(instrument, incidence_deg=beam, takeoff_deg=seen.angle_deg - beam, azimuth_deg=0.0)
-    made = expect_spectrum(material, turned).scatter
-    inside = _window(seen.anode, instrument.source.highest_kev, seen.part)
-    made = made * seen.part.sum_spectrum[inside].sum() / max(float(made[inside].sum()), 1e-300)
-    variances = np.maximum(made, 1.0)
-    return _peaks(made, variances, seen.anode, seen.angle_deg, seen.part, inside)[0]
+    compton, rayleigh, continuum = scatter_of_lines(material, turned)
+    scale = seen.net[seen.inside].sum() / max(float((compton + rayleigh)[seen.inside].sum()), 1e-300)
+    energies = instrument.energy.energies
+    low, high = (part * seen.line_kev for part in _SMOOTH)
+    high = min(high, _TO_HIGHEST * instrument.source.highest_kev)
+    at = (np.clip(energies, low, high) - low) / (high - low)
+    smooth = (energies > low) & (energies < high)
+    logs = np.polyfit(at[smooth], np.log(np.maximum(continuum[smooth], 1e-300)), 2)
+    under = scale * np.exp(np.polyval(logs, at))
+    peak = scale * compton
+    system = [peak, scale * rayleigh, np.gradient(peak), _curvature(peak), under, under * at]
+    amounts, errors, _ = _fitted(seen.net, seen.variances, system, seen.inside)
+    if (amounts[:2] <= errors[:2]).any():
+        return 0.0, math.inf
+    return math.log(amounts[0] / amounts[1]), float(np.hypot(*(errors / amounts)[:2]))
 
 
-def _window(anode: str, highest_kev: float, part: CalibratedMap) -> NDArray[np.bool_]:
-    """Return the channels of the anode's Kα and its Compton peak, (E,); none where it is not excited."""
-    energies, shares = family_lines(anode, "K", highest_kev)
-    strong = energies[shares > _FAINT * shares.max()] if energies.size else energies
-    if not strong.size or strong.max() * (1 + _BEYOND) > min(highest_kev, part.energy.energies[-1]):
-        return np.zeros(part.energy.size, dtype=bool)
-    low = (1 - _DOPPLER) * float(energy_after_compton(strong, 180.0).min())
-    return (part.energy.energies > low) & (part.energy.energies < (1 + _BEYOND) * float(strong.max()))
+def _curvature(peak: Floats) -> Floats:
+    """Return what widens a peak."""
+    return np.asarray(np.gradient(np.gradient(peak)))
 
 
-def _peaks(
-    counts: Floats,
-    variances: Floats,
-    anode: str,
-    angle_deg: float,
-    part: CalibratedMap,
-    inside: NDArray[np.bool_],
-) -> tuple[float, float, float]:
-    """Return ln of Compton over Rayleigh counts, its error, and the sum of squares that is left.
-
-    Over a straight continuum, the Compton peak as wide as it is. The error is infinite where one of them is
-    not seen.
-    """
-    top = float(part.energy.energies[-1])
-    columns = scatter_columns("tube", top, anode, angle_deg, part.detector, part.energy)
-    compton, elastic = (columns[f"{anode} K {kind}"] for kind in ("Compton", "elastic"))
-    wider = np.gradient(np.gradient(compton))
-    straight = np.array([np.ones(compton.size), np.linspace(-1.0, 1.0, compton.size)]) / compton.size
-    system = np.array([compton, elastic, wider, *straight])[:, inside].T
+def _fitted(
+    counts: Floats, variances: Floats, system: list[Floats], inside: NDArray[np.bool_]
+) -> tuple[Floats, Floats, float]:
+    """Return the amounts of columns in counts, their standard errors, and the sum of squares that is left."""
     weights = 1 / np.sqrt(variances[inside])
-    weighted = system * weights[:, None]
+    weighted = np.array(system)[:, inside].T * weights[:, None]
     amounts = np.linalg.lstsq(weighted, counts[inside] * weights, rcond=None)[0]
-    misfit = (system @ amounts - counts[inside]) * weights
-    errors = np.sqrt(np.diag(np.linalg.pinv(weighted.T @ weighted)))[:2]
-    if (amounts[:2] < 3 * errors).any():
-        return 0.0, math.inf, float(misfit @ misfit)
-    relative = errors / amounts[:2]
-    return math.log(amounts[0] / amounts[1]), float(np.hypot(*relative)), float(misfit @ misfit)
+    misfit = weighted @ amounts - counts[inside] * weights
+    errors = np.sqrt(np.diag(np.linalg.pinv(weighted.T @ weighted)))
+    return amounts, errors, float(misfit @ misfit)

@@ -142,20 +142,23 @@ def _other_energy(
 ) -> OtherSource | None:
     """Return a beam of the energy of the last peak, where that is no line, and none stands where it should.
 
-    ``scatter``, ``lines``: (E,) what is expected of the beam as it is taken.
+    A tube where no peak ends the spectrum and the beam's own is missing. ``scatter``, ``lines``: (E,) what is
+    expected of the beam as it is taken.
     """
     counts, last = part.sum_spectrum, last_peak(part.energy, part.sum_spectrum)
+    should, _ = _standing_out(scatter, source.energy_kev, part)
+    seen, error = _standing_out(counts, source.energy_kev, part)
     if not ends_in_a_peak(part.energy, counts):
-        return None
+        if should < _SURE * error or seen > _NOT_THERE * should:
+            return None
+        told = f"no peak of photons of {source.energy_kev:.3g} keV is scattered"
+        return _of(part, "tube", last_energy(counts, part.energy), part.cube.excitation.anode, told)
     width = float(part.detector.fwhm(last))
     at = np.abs(part.energy.energies - last) < 0.6 * width
     if abs(last - source.energy_kev) < width or lines[at].sum() > _OF_LINES * counts[at].sum():
         return None
-    if last < source.energy_kev:
-        should, _ = _standing_out(scatter, source.energy_kev, part)
-        seen, error = _standing_out(counts, source.energy_kev, part)
-        if should < _SURE * error or seen > SEEN * error:
-            return None
+    if last < source.energy_kev and (should < _SURE * error or seen > SEEN * error):
+        return None
     return _of(part, "monochromatic", last, None, f"its last peak, scattered, stands at {last:.4g} keV")
 
 
