@@ -115,4 +115,4 @@ def _fitted(
     amounts = np.linalg.lstsq(weighted, counts[inside] * weights, rcond=None)[0]
     misfit = weighted @ amounts - counts[inside] * weights
     errors = np.sqrt(np.diag(np.linalg.pinv(weighted.T @ weighted)))
-    return amounts, errors, float(misfit @ misfit)
+    return np.asarray(amounts, np.float64), np.asarray(errors, np.float64), float(misfit @ misfit)

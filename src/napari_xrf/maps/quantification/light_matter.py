@@ -26,8 +26,8 @@ _SCATTER_FROM_KEV = 2.0
 # instrument is named (±0.1 for the M4's metals, the lens fitted) and for others (0.6 to 1 for the XGT's).
 _LEVEL_ERROR = {True: 0.12, False: 0.7}
 # Of ln(measured over expected Compton over Rayleigh), (probability, mean, standard deviation): of what is
-# thick and even (a glass, sulphur, acrylic, titanium, copper, nickel: -0.06 to 0.10), of powders on a holder that
-# such hard photons still reach (three soils, one series of nine: 0.12 to 0.15), and of crystals, whose
+# thick and even (a glass, sulphur, acrylic, titanium, copper, nickel: -0.06 to 0.10), of powders on a holder
+# that such hard photons still reach (three soils, one series of nine: 0.12 to 0.15), and of crystals, whose
 # reflections make 0.1 to 0.7 of it.
 _RATIO_ERRORS = ((0.75, 0.0, 0.06), (0.15, 0.12, 0.1), (0.1, 0.0, 0.3))
 FAR_LEVEL = 1.4  # of ln(measured over expected scatter): twice what geometries differ by
