@@ -251,7 +251,7 @@ def test_a_background_far_too_high_does_not_tell_light_matter_well():
     usual, raised = (light_matter(solved, part, scatter_ratio=ratio) for ratio in (1.0, 30.0))
     assert usual.part < 0.05
     # Compton beside Rayleigh tells of none; by the background alone nearly all was such, within a fiftieth.
-    assert raised.part < 0.1
+    assert raised.part < 0.15
     assert raised.error > usual.error
 
 
