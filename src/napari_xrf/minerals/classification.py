@@ -91,7 +91,8 @@ class Classification:
     # (Y, X) which of the unknown pixels could be one of several minerals, where the others fit none; None
     # when a network decided.
     undecided: NDArray[np.bool_] | None = None
-    # The notes that say why nothing here is to be trusted, such as a network trained for other excitation.
+    # The notes that say why nothing here is to be trusted: a network trained for other excitation, a list of
+    # minerals that most of the map is none of.
     doubts: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -178,6 +179,7 @@ class MineralOutline:
     # name, pixel_size: of the map
     name: str
     pixel_size: tuple[float, float] | None
+    doubts: tuple[str, ...] = ()  # those of the notes that speak against the list
 
     def conclude(self, rows: MineralRows) -> Classification:
         """Return the mineral map of all rows: classes by falling area, with their spectra."""
@@ -215,6 +217,7 @@ class MineralOutline:
             ),
             abundances=_abundances(label_map, rows.areas, list(phases.values())),
             undecided=rows.undecided,
+            doubts=self.doubts,
         )
 
     @staticmethod
@@ -330,6 +333,7 @@ def plan_minerals(
         (*search.notes, *found.notes),
         known.cube.name,
         known.cube.pixel_size,
+        found.doubts,
     )
     limit = MOST_MISFIT * float(ndtri(1 - options.unknown_level) / ndtri(1 - UNKNOWN_LEVEL))
     return MineralPlan(search.bins, found, limit, options.unknown_level, outline), binned

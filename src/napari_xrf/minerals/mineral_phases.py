@@ -31,6 +31,7 @@ from napari_xrf.minerals.likelihood.traces import Expected, line_families
 from napari_xrf.minerals.mixing.ends import End, are_mixtures, belief_in_ends, learn_ends
 from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.minerals.mixing.purification import purify_ends
+from napari_xrf.minerals.naming.chosen_lists import beside_a_list
 from napari_xrf.minerals.naming.compared import Name
 from napari_xrf.minerals.naming.comparison_of_ends import Comparison, rough_distances
 from napari_xrf.minerals.naming.names import (
@@ -138,6 +139,7 @@ class MineralPhases:
     notes: tuple[str, ...]  # one sentence each
     pixels: Mixing | SinglePixels  # what the pixels are compared with
     coarse: float = 1.0  # how far names are believed for the size of grains, at most 1
+    doubts: tuple[str, ...] = ()  # those of the notes that speak against the list that was chosen
 
     def of_rows(self, binned: BinnedMap, rows: slice) -> PixelPhases:
         """Return what the measured pixels of a band of rows hold."""
@@ -203,15 +205,18 @@ def learn_mineral_phases(
     pure = [end for end in ends if not end.held]
     named, sensitivity = name_phases(pure, whole, candidates, sensitivity)
     notes = taught.notes + doubt + _told(pure, named, whole.templates.minerals)
+    doubts = tuple[str, ...]()
     if candidates.chosen:
-        notes += _unlisted(named, whole.templates.minerals)
+        known = whole.templates.minerals
+        named, doubts, not_told = beside_a_list(named, pure, known, _usual_rarity(known))
+        notes = doubts + notes + not_told
     if mixed:
         names = _with_mixtures(ends, named)
         members, parts = _parts_of([_held(name) for name in names])
         sure = np.array([name.probability for name in names], dtype=np.float32)
         places = taught.spread(places, binned.shape)
-        known = np.array([bool(name.minerals or name.parts) for name in names])
-        pixels: Mixing | SinglePixels = Mixing.learned(binned, ends, parts, places, sure, known)
+        are_known = np.array([bool(name.minerals or name.parts) for name in names])
+        pixels: Mixing | SinglePixels = Mixing.learned(binned, ends, parts, places, sure, are_known)
     else:
         of = dict(zip((end.column for end in ends), named, strict=True))
         members, parts = _parts_of(
@@ -228,6 +233,7 @@ def learn_mineral_phases(
         notes,
         pixels,
         coarse,
+        doubts,
     )
 
 
@@ -567,6 +573,19 @@ def _candidates(search: MineralSearch, classes: list[tuple[int, ...]]) -> Candid
     if not search.automatic:
         every = np.ones(number, dtype=bool)
         return Candidates(number, classes, np.zeros(number), every, _STEP_GIVEN, _TEMPER_GIVEN, True, found)
+    rarity = _rarity(search.minerals)
+    # What no map shows, no other mineral of a map makes more probable.
+    told = {m.name: place for place, m in enumerate(search.minerals) if not m.elements & _UNSEEN}
+    sets = tuple(
+        frozenset(told[each] for each in own if each in told and rarity[told[each]] > 0)
+        for own in sets_of_minerals()
+    )
+    graded = _usual_rarity(search.minerals)
+    return Candidates(number, classes, graded, rarity == 0, _STEP, _TEMPER, False, found, sets)
+
+
+def _rarity(minerals: Sequence[Mineral]) -> NDArray[np.float64]:
+    """Return by how much more each mineral must explain than common ones; those of a user's own nothing."""
     elsewhere = {mineral.name: mineral for mineral in phases_by_name()}
     shipped = {mineral.name: mineral for mineral in load_library()} | elsewhere
     common, accessory = set(minerals_of_set("common")), minerals_of_sets() - set(elsewhere)
@@ -577,17 +596,16 @@ def _candidates(search: MineralSearch, classes: list[tuple[int, ...]]) -> Candid
         usual = mineral.name in accessory and not mineral.elements & _UNSEEN
         return ACCESSORY if usual else RARE
 
-    rarity = np.array([cost(mineral) for mineral in search.minerals])
-    # What no map shows, no other mineral of a map makes more probable.
-    told = {m.name: place for place, m in enumerate(search.minerals) if not m.elements & _UNSEEN}
-    sets = tuple(
-        frozenset(told[each] for each in own if each in told and rarity[told[each]] > 0)
-        for own in sets_of_minerals()
-    )
-    # Clays are common, but as a part of what is fine-grained: as a grain, a feldspar comes first.
-    clays = np.array([mineral.group == "clay" for mineral in search.minerals])
-    graded = np.where(clays, ACCESSORY, rarity)
-    return Candidates(number, classes, graded, rarity == 0, _STEP, _TEMPER, False, found, sets)
+    return np.array([cost(mineral) for mineral in minerals])
+
+
+def _usual_rarity(minerals: Sequence[Mineral]) -> NDArray[np.float64]:
+    """Return the same of what grains are.
+
+    Clays are common, but as a part of what is fine-grained: as a grain, a feldspar comes first.
+    """
+    clays = np.array([mineral.group == "clay" for mineral in minerals])
+    return np.where(clays, ACCESSORY, _rarity(minerals))
 
 
 def _told(ends: Sequence[End], names: Sequence[Name], minerals: tuple[Mineral, ...]) -> tuple[str, ...]:
@@ -612,17 +630,3 @@ def _told(ends: Sequence[End], names: Sequence[Name], minerals: tuple[Mineral, .
         most = sorted(blends, key=lambda key: -blends[key])[:_TOLD]
         told.append(f"finer than the pixels, by their spectra mixtures: {'; '.join(most)}")
     return tuple(told)
-
-
-def _unlisted(names: Sequence[Name], minerals: tuple[Mineral, ...]) -> tuple[str, ...]:
-    """Return which minerals of a list are not told from others of the library, which nobody asked for."""
-    others: dict[tuple[int, ...], set[int]] = {}
-    for name in names:  # of the largest ends first
-        if name.unlisted:
-            others.setdefault(name.minerals, set()).update(name.unlisted)
-    told = [
-        f"{' / '.join(minerals[member].name for member in members)}"
-        f" ({', '.join(sorted(minerals[other].name for other in unlisted)[:_TOLD])})"
-        for members, unlisted in list(others.items())[:_TOLD]
-    ]
-    return (f"not told from what is not looked for: {'; '.join(told)}",) if told else ()

@@ -617,9 +617,29 @@ def _decide(table: Compared, scores: NDArray[np.float64], known: _Naming, end: E
     rivals = tuple((m, inside[m] - lowest, int(table.points[best[m]])) for m in near[:_MOST_RIVALS])
     point, at_stranger = singles.points([first])[0], singles.points([stranger])[0] if outside else -1
     least = float(scores[np.isin(owner, alike)].min())
-    unlisted = tuple(m for m, score in outside.items() if score - least < ALIKE and not singles.vetoed(m))
+    unlisted = _unlisted_as_good(table, scores, point, least, candidates.listed)
     return Name(
         alike, probability, misfit, point, stranger, better, winner, (), 0.0, rivals, at_stranger, unlisted
+    )
+
+
+def _unlisted_as_good(
+    table: Compared, scores: NDArray[np.float64], point: int, least: float, listed: int
+) -> tuple[int, ...]:
+    """Return the minerals that nobody looks for and that explain an end about as well as its name.
+
+    ``point``, ``least``: the name's composition and score. What names teach of the instrument speaks for
+    them: differences above what two minerals are apart count as little here as among those of the list.
+    """
+    owner = table.expected.templates.owner[table.points]
+    near = np.flatnonzero((owner >= listed) & (scores - least < _NOT_ALIKE))
+    kinds = (near[owner[near] == mineral] for mineral in np.unique(owner[near]))
+    best = (own[scores[own].argmin()] for own in kinds)
+    return tuple(
+        int(owner[place])
+        for place in best
+        if (scores[place] - least < ALIKE or table.apart(point, int(owner[place])) < ALIKE)
+        and not table.vetoed(table.points[[place]], np.ones(1))
     )
 
 
@@ -719,16 +739,19 @@ def _or_blend(
         return tuple(sorted(_exchangeable(mineral, place, held, blends).union(twins)))
 
     main = max(areas, key=lambda mineral: areas[mineral])
+    point = _point_of(main, blend, expected)
+    as_good = _unlisted_as_good(table, scores, point, float(blends[place]), candidates.listed)
     if areas[main] > _MOSTLY:
         # The rest may come from beside it; the mineral teaches what its spectra look like all the same.
         same = name.minerals if main in name.minerals else members(main)
-        point = _point_of(main, blend, expected)
-        return Name(same, probability, misfit, point, name.resembles, name.better, main)
+        known_as = Name(same, probability, misfit, point, name.resembles, name.better, main)
+        return replace(known_as, unlisted=as_good)
     parts = sorted(((members(mineral), area) for mineral, area in areas.items()), key=lambda part: -part[1])
     if held_alone is not None:
         strange = [area > _GOOD_PART and held_alone.isdisjoint(each) for each, area in parts]
         probability *= _STRANGE_PART ** sum(strange)
-    return Name((), probability, misfit, -1, name.resembles, name.better, -1, tuple(parts))
+    mixed = Name((), probability, misfit, -1, name.resembles, name.better, -1, tuple(parts))
+    return replace(mixed, unlisted=as_good)
 
 
 def _not_vetoed(table: Compared, costs: NDArray[np.float64]) -> int | None:

@@ -110,6 +110,7 @@ def _doubts(
         told.append(f"elements that may be something else: {', '.join(unsure)}")
     told += [] if quantities is None else [note for note in quantities.notes if note != known.doubt]
     if classification is not None and labels is not None:
+        told += classification.doubts
         shares = labels.shares()
         if shares.get(UNKNOWN_NAME):
             share = max(100 * shares[UNKNOWN_NAME], 0.1)
