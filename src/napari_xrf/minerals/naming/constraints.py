@@ -17,7 +17,8 @@ from napari_xrf.minerals.likelihood.templates import bin_errors
 from napari_xrf.minerals.likelihood.traces import Expected
 
 _BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
-_SURE = 3.0  # standard deviations
+_SURE, _BEYOND_DOUBT = 3.0, 8.0  # standard deviations
+_OWN_SHAPE = 0.1  # of a family's shape is of no other's
 _MOST_FOREIGN = 5.0  # per cent by weight of an element that a mineral, or a mixture, has no place for
 _LEAST_FOREIGN = 0.01  # and of the counts
 _MUST_SHOW = 0.02  # of the counts
@@ -46,6 +47,7 @@ class FreeLines:
     # amounts, errors: (L,) their shares of the counts, and standard errors
     amounts: NDArray[np.float64]
     errors: NDArray[np.float64]
+    beside: int  # the family, of those not looked for, that is surely there, or -1
 
 
 def contradictions(
@@ -60,13 +62,18 @@ def contradictions(
 
     ``spectrum``: (B,) mean spectrum of an end. ``counts``: that count as measured: errors of spectra limit
     what more would tell. ``points``, ``shares``: compositions among the expected spectra, and their shares of
-    the counts. ``elements``: found in the map; others are not looked for.
+    the counts. ``elements``: found in the map; of others only what the end shows best is looked for, if it
+    does so beyond doubt: tellurium of a few grains is lost in the sum of all.
     """
     templates, families = expected.templates, expected.families
     points = np.asarray(points, dtype=np.intp)
     own = _range(expected, points, shares)
     looked = np.flatnonzero([name in elements for name in families.elements] | (own[1] > 0))
-    free = fit_lines(counts * spectrum / spectrum.sum(), expected, points, shares, looked)
+    spectrum = counts * spectrum / spectrum.sum()
+    free = fit_lines(spectrum, expected, points, shares, looked)
+    if free.beside >= 0:
+        looked = np.append(looked, free.beside)
+        free = fit_lines(spectrum, expected, points, shares, looked)
     total = 1 / float((shares / templates.totals[points]).sum())
     weaker = _weaker_than_in_silica(expected, int(points[np.argmax(shares)]))
     taken = _taken_from_beside(free, expected, own[1][looked])
@@ -154,7 +161,24 @@ def fit_lines(
     sizes = np.maximum(np.linalg.norm(scaled, axis=1), 1e-12)
     normal = (scaled @ scaled.T) / np.outer(sizes, sizes) + 1e-6 * np.eye(sizes.size)
     errors = np.sqrt(np.diag(np.linalg.inv(normal))) / sizes
-    return FreeLines(looked, amounts[: looked.size], errors[: looked.size])
+    others = np.setdiff1d(np.arange(len(families.names)), looked)
+    beside = _strongest_beside(scaled[amounts > 0], mean / deviation, families.shapes[others] / deviation)
+    found = -1 if beside < 0 else int(others[beside])
+    return FreeLines(looked, amounts[: looked.size], errors[: looked.size], found)
+
+
+def _strongest_beside(
+    columns: NDArray[np.float64], target: NDArray[np.float64], others: NDArray[np.float64]
+) -> int:
+    """Return which of others (O, B) surely explains best what columns (C, B) leave of a target, or -1."""
+    basis = np.linalg.qr(columns.T)[0]
+    left, own = target - basis @ (basis.T @ target), others - (others @ basis) @ basis.T
+    sizes = np.linalg.norm(own, axis=1)
+    # What is nearly a sum of the columns is nothing of its own.
+    sizes[sizes < _OWN_SHAPE * np.linalg.norm(others, axis=1)] = np.inf
+    beyond = own @ left / sizes
+    best = int(beyond.argmax()) if beyond.size else -1
+    return best if best >= 0 and beyond[best] > _BEYOND_DOUBT else -1
 
 
 def _weaker_than_in_silica(expected: Expected, point: int) -> NDArray[np.float64]:
