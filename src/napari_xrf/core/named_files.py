@@ -1,6 +1,5 @@
 """Files that users name: looked at before they are opened."""
 
-import difflib
 import itertools
 import os
 from pathlib import Path
@@ -56,6 +55,8 @@ def content_of(path: str | Path, most_bytes: int = _LARGEST_TEXT) -> bytes:
 
 def _instead(missing: Path) -> str:
     """Return the nearest name in the folder of a missing file, or which folder was looked into."""
+    import difflib  # seldom wanted
+
     folder = missing.parent.absolute()
     if missing.is_symlink():
         return "It is a link that leads nowhere: copy what it led to"
