@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _HEADS = ("Element", "Of the code, %", "Factor", "Added, %")
 _FACTOR, _ADDED = 2, 3  # columns that are edited
 _HINT = "Type a factor (0 takes the element out, 2 doubles it) or what is put in, as % of the counts"
-_COLORS = {"measured": "#b0b0b0", "its code": "#56b4e9", "edited": "#e69f00"}
+_COLORS = {"measured": "#808080", "its code": "#56b4e9", "edited": "#e69f00"}
 _PLOT_HEIGHT = 170
 _EXPLAINED = 0.95  # of the variance, below which names of the code are not believed without a word
 
@@ -63,7 +63,7 @@ class DecodingDock(Dock):
         self.plot.plot.setMinimumHeight(_PLOT_HEIGHT)
         self.plot.readout.setMinimumHeight(0)
         empty = "Read the code: its elements stand here"
-        self.table = Table(_HEADS, _HINT, stretched=0, empty=empty, rows=9)
+        self.table = Table(_HEADS, _HINT, stretched=0, empty=empty, rows=4)
         self.table.setEditTriggers(
             QAbstractItemView.EditTrigger.DoubleClicked
             | QAbstractItemView.EditTrigger.AnyKeyPressed
@@ -122,6 +122,7 @@ class DecodingDock(Dock):
             return
         self._whole, self._plain = found
         self._show_code()
+        self.see(self.table)
         told = f"The code explains {max(self._plain.explained, 0.0):.1%} of the variance of the sum spectrum"
         if self._plain.explained < _EXPLAINED:
             self.warn(f"{told}: some of its elements stand for lines that it does not know here")
