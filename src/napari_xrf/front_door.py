@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_xrf.learning.prediction.decoding import Decoded
     from napari_xrf.learning.prediction.prediction import Prediction
     from napari_xrf.maps.calibrated_map import CalibratedMap
+    from napari_xrf.maps.crystal_reflections import Reflections
     from napari_xrf.maps.denoising import Denoising
     from napari_xrf.maps.identification.judgement import FoundElement
     from napari_xrf.maps.map_comparison import MapComparison
@@ -58,6 +59,7 @@ __all__ = [
     "find_elements",
     "find_grains",
     "find_phases",
+    "find_reflections",
     "map_elements",
     "map_minerals",
     "predict",
@@ -160,6 +162,30 @@ def find_elements(source: Map, *, progress: Progress = ignore_progress) -> tuple
     from napari_xrf.maps.calibrated_map import find_elements as find
 
     return find(_map_of(source, progress), progress=progress)
+
+
+@checked
+def find_reflections(
+    source: Map, *, beside: Map | None = None, progress: Progress = ignore_progress
+) -> Reflections:
+    """Find the peaks of diffraction (Bragg) that single grains show and no element explains.
+
+    Parameters
+    ----------
+    source
+        A map, or its file.
+    beside
+        The same map by another detector, ``nx.read(path, detector=1)``: it sees lines, and no reflection.
+
+    Raises
+    ------
+    InvalidInput
+        When the other detector's map has another shape.
+    """
+    from napari_xrf.maps.crystal_reflections import find_reflections as find
+
+    other = None if beside is None else _map_of(beside, progress)
+    return find(_map_of(source, progress), beside=other, progress=progress)
 
 
 @checked

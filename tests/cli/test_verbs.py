@@ -22,6 +22,7 @@ from napari_xrf.core.spectrum import Spectrum
 from napari_xrf.io.own.cube_files import write_cube
 from napari_xrf.reference.minerals import minerals_of_set
 from napari_xrf.synthesis.pegmatite import synthesize_pegmatite
+from reflecting_maps import sand
 from verbs import answer, run
 
 
@@ -301,6 +302,7 @@ def test_sets_that_cannot_be(capsys, map_file, tmp_path, options, told):
         ("predict", "-o", "out"),
         ("quantify", "-o", "out", "--elements", "Xx"),
         ("denoise", "-o", "missing/d.h5"),
+        ("reflections", "-o", "out", "--without", "missing/r.h5"),
     ],
 )
 def test_what_cannot_be_is_told_before_the_map_is_read(capsys, tmp_path, monkeypatch, words):
@@ -330,3 +332,22 @@ def test_why_no_element_was_found_is_told(tmp_path, capsys):
     code, out, err = run(capsys, "elements", tmp_path / "noise.csv")
     assert (code, out.strip()) == (0, "no element found")
     assert "No element was found (too few peaks (0)" in err
+
+
+def test_reflections_are_listed_mapped_and_taken_out(capsys, tmp_path):
+    path, without = tmp_path / "sand.h5", tmp_path / "plain.h5"
+    write_cube(path, sand(1))
+    code, out, _ = run(capsys, "reflections", path, "-o", tmp_path / "out", "--without", without, "--json")
+    assert code == 0
+    (found,) = json.loads(out)["reflections"]
+    assert found["energy_kev"] == pytest.approx(5.2, abs=0.02)
+    assert found["sure"] is True
+    assert found["may_be"] == ""
+    first, row = (tmp_path / "out" / "reflections.csv").read_text(encoding="utf-8").splitlines()
+    assert first == "grain,pixels,energy_kev,net_counts,standard_error,sure,may_be,other_detector"
+    assert row.split(",")[0] == "1"
+    assert napari_xrf.read(tmp_path / "out" / "labels.tif").labels.max() == 1
+    assert without.exists()
+    code, out, _ = run(capsys, "reflections", without, "-o", tmp_path / "again", "--json")
+    assert code == 0
+    assert json.loads(out)["reflections"] == []

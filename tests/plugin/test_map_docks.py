@@ -24,6 +24,7 @@ from napari_xrf.plugin.layers.layer_data import is_adding
 from napari_xrf.plugin.layers.legend import show_legend
 from napari_xrf.plugin.layers.loading import show_first_view
 from napari_xrf.plugin.layers.script import made_by, recipe_of, script_of
+from reflecting_maps import sand
 from two_phase_maps import two_phase_cube, two_phase_labels
 
 pytestmark = pytest.mark.gui
@@ -477,3 +478,19 @@ def test_a_legend_stands_above_the_mineral_map(viewer, qtbot):
     layer.data = np.zeros_like(layer.data)
     qtbot.waitUntil(lambda: "Legend" not in viewer.layers)  # nothing is left to name
     widget.legend.setChecked(False)
+
+
+def test_grains_that_reflect_become_labels(make_napari_viewer, qtbot, tmp_path):
+    path = tmp_path / "sand.h5"
+    io.write_cube(path, sand(1))
+    viewer = make_napari_viewer()
+    viewer.open(path, plugin="napari-xrf")
+    widget = dock(viewer, "Preparation")
+    widget.show_reflections.click()
+    finish(widget, qtbot)
+    (grains,) = [layer for layer in viewer.layers if layer.name.startswith("Reflections of")]
+    assert 20 <= np.count_nonzero(grains.data) <= 30
+    widget.ticks["without-reflections"].click()
+    widget.run.click()
+    finish(widget, qtbot)
+    assert viewer.layers.selection.active.metadata["xrf_preparation"] == "without-reflections"

@@ -1,4 +1,4 @@
-"""The verbs that make maps: maps, minerals, phases and denoise."""
+"""The verbs that make maps: maps, minerals, phases, reflections and denoise."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ METHODS_OF_MAPS = ("fit", "window", "network")
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
-    """Add ``maps``, ``minerals``, ``phases`` and ``denoise`` to the parser's verbs."""
+    """Add ``maps``, ``minerals``, ``phases``, ``reflections`` and ``denoise`` to the parser's verbs."""
     parents = [common, map_file_options(), plans.plan_options()]
     maps = verbs.add_parser("maps", parents=parents, help="element maps")
     add = maps.add_argument
@@ -65,6 +65,13 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     add("--library", metavar="FILE.csv", type=Path, help="your minerals, beside which phases are put")
     add("--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere")
     phases.set_defaults(run=write_phases)
+    told = "peaks of diffraction in single grains, which no element explains"
+    reflections = verbs.add_parser("reflections", parents=parents, help=told)
+    told = "index of another detector: it sees lines, and no reflection"
+    reflections.add_argument("--beside", type=int, metavar="N", help=told)
+    told = "the map once more without them, for other verbs"
+    reflections.add_argument("--without", metavar="OUT.h5", type=Path, help=told)
+    reflections.set_defaults(run=write_reflections)
     parents, told = [common, map_file_options()], "a map without the noise that does not repeat"
     denoise = verbs.add_parser("denoise", parents=parents, help=told)
     denoise.add_argument("-o", "--output", metavar="OUT.h5", type=Path, required=True)
@@ -394,6 +401,38 @@ def write_phases(arguments: argparse.Namespace, console: Console) -> Answer:
     shown = [tuple(str(row[column]) for column in columns) for row in told]
     text = table(("phase", "pixels", "elements", "nearest mineral", "misfit %"), shown)
     return Answer(data, f"{found.reason}\n{text}\nwritten to {folder}")
+
+
+def write_reflections(arguments: argparse.Namespace, console: Console) -> Answer:
+    """Write the reflections of a file: reflections.csv, and their grains as a label map."""
+    from napari_xrf import io
+    from napari_xrf.io.own.tables import write_rows
+    from napari_xrf.maps import crystal_reflections as reflections
+
+    check_folder(arguments.output)
+    if arguments.without is not None:
+        check_output(arguments.without, (".h5", ".hdf5"))
+    known = calibrated(load_map(arguments, console), console)
+    other = None
+    if arguments.beside is not None:
+        other = load_map(argparse.Namespace(**{**vars(arguments), "detector": arguments.beside}), console)
+    found = reflections.find_reflections(known, beside=other, progress=console.progress)
+    rows, folder = reflections.reflection_rows(found), output_folder(arguments.output)
+    files = [folder / "reflections.csv"]
+    write_rows(
+        files[0], reflections.COLUMNS, ([str(row[column]) for column in reflections.COLUMNS] for row in rows)
+    )
+    if found.peaks:
+        from napari_xrf.minerals.labels.files import write_label_files
+
+        files += write_label_files(folder, found.label_map)[1]
+    if arguments.without is not None:
+        io.write(arguments.without, reflections.without_reflections(known, found), progress=console.progress)
+        files.append(arguments.without)
+    data = {"reflections": rows, "reason": found.reason, "files": [str(file) for file in files]}
+    shown = [tuple(str(row[column]) for column in reflections.COLUMNS) for row in rows]
+    text = f"{table(tuple(name.replace('_', ' ') for name in reflections.COLUMNS), shown)}\n" if rows else ""
+    return Answer(data, f"{found.reason}\n{text}written to {folder}")
 
 
 def write_denoised(arguments: argparse.Namespace, console: Console) -> Answer:

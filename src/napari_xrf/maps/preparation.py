@@ -16,11 +16,13 @@ from napari_xrf.core.spectral_cube import AuxiliaryImage, SpectralCube
 from napari_xrf.io.calibration import parse_axis
 from napari_xrf.io.formats import with_energy
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
+from napari_xrf.maps.crystal_reflections import without_reflections
 from napari_xrf.maps.spectra.peaks import find_peaks
 
 SIZED = ("bin-space", "bin-energy", "crop-edges")
-PLAIN = ("recalibrate", "empty-dead", "equal-times")
+PLAIN = ("recalibrate", "empty-dead", "without-reflections", "equal-times")
 NAMED = ("energy", "equal-intensity")
+CALIBRATING = ("recalibrate", "without-reflections")  # these want a map that is calibrated already
 _EXAMPLES = {"energy": "energy:0:0.01", "equal-intensity": "equal-intensity:/entry/i0"}
 LARGEST = 64
 _DEAD_PART, _DEAD_SIGMAS = 0.05, 6.0  # of the median counts of its neighbours; and beyond their scatter
@@ -36,9 +38,11 @@ class PreparationStep:
     # "energy": the axis that its user tells. "recalibrate": the axis that the map's own peaks tell.
     # "bin-space": squares of pixels become one; what is left at the lower and right edge goes. "bin-energy":
     # channels become one. "crop-edges": so many pixels go on all sides. "empty-dead": pixels that count next
-    # to nothing beside their neighbours lose what they have, so that they are not measured. "equal-times":
-    # counts as if all pixels had the mean live time; they are no whole numbers, and their noise is another,
-    # then. "equal-intensity": the same with the beam's intensity (I0), or any other map of the map's file.
+    # to nothing beside their neighbours lose what they have, so that they are not measured.
+    # "without-reflections": peaks of diffraction in single grains, which no element explains, go.
+    # "equal-times": counts as if all pixels had the mean live time; they are no whole numbers, and their
+    # noise is another, then. "equal-intensity": the same with the beam's intensity (I0), or any other map of
+    # the map's file.
     kind: str
     size: int = 0  # pixels or channels, for the kinds in SIZED
     # For the kinds in NAMED: what list_monitors calls the intensity, or the energy axis, "OFFSET:WIDTH" in
@@ -105,9 +109,11 @@ def prepare_map(
     cube = cube_of(measured)
     for done, step in enumerate(chosen):
         progress(done, len(chosen), str(step))
-        if step.kind == "recalibrate":
+        if step.kind in CALIBRATING:
             same = known is not None and known.cube is cube
-            cube = (known if same and known else calibrate_map(cube, progress=progress)).on_refined_axis
+            found = known if same and known else calibrate_map(cube, progress=progress)
+            plain = step.kind == "recalibrate"
+            cube = found.on_refined_axis if plain else without_reflections(found, progress=progress)
         elif step.kind in SIZED:
             cube = {"bin-space": _bin_space, "bin-energy": _bin_energy, "crop-edges": _crop}[step.kind](
                 cube, step.size

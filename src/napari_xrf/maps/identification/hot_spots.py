@@ -8,7 +8,7 @@ from napari_xrf.core.progress import Progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.identification.explanation import Explanation, explain
 from napari_xrf.maps.identification.judgement import FoundElement
-from napari_xrf.maps.pixels.windows import EnergyWindow, energy_windows
+from napari_xrf.maps.pixels.windows import EnergyWindow, energy_windows, window_sums
 from napari_xrf.maps.spectra.candidates import Candidate
 from napari_xrf.maps.spectra.setting import Setting
 
@@ -101,7 +101,7 @@ def _hottest_pixels(
     ) -> tuple[slice, list[tuple[NDArray[np.intp], NDArray[np.float64]]]]:
         band, block = one
         best = []
-        for window, sums in zip(windows, _window_sums(block, windows), strict=True):
+        for window, sums in zip(windows, window_sums(block, windows), strict=True):
             low, high = window.background_factors()
             peak, below, above = (_summed(part, reach) for part in sums)
             net = peak - low * below - high * above
@@ -118,24 +118,6 @@ def _hottest_pixels(
             scores[k], pixels[k] = both[kept], at[kept]
         progress(band.stop, rows, "looking for rare elements")
     return pixels, scores
-
-
-def _window_sums(block: NDArray[np.generic], windows: tuple[EnergyWindow, ...]) -> NDArray[np.float64]:
-    """Return the counts in each window's peak and in those below and above it, (K, 3, y, X).
-
-    Runs of channels from edge to edge are summed once: any window is a difference of their running sums.
-    """
-    parts = [part for window in windows for part in (window.peak, window.below, window.above)]
-    starts, stops = [part.start for part in parts], [part.stop for part in parts]
-    channels = block.shape[2]
-    edges = np.unique([*starts, *stops, channels])
-    kind = block.dtype.kind
-    wide = np.uint64 if block.dtype.itemsize > 2 else np.uint32  # half as wide is twice as quick
-    runs = np.add.reduceat(block, edges[:-1], axis=2, dtype=np.float64 if kind == "f" else wide)
-    running = np.zeros((*block.shape[:2], edges.size))
-    np.cumsum(runs, axis=2, out=running[..., 1:])
-    sums = running[..., np.searchsorted(edges, stops)] - running[..., np.searchsorted(edges, starts)]
-    return np.moveaxis(sums, 2, 0).reshape(len(windows), 3, *block.shape[:2])
 
 
 def _summed(counts: NDArray[np.float64], reach: int) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """Element maps from energy windows: fast and plain, without a cure for overlapping lines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,12 +68,9 @@ def map_windows(
     net = np.empty((len(windows), rows, columns), dtype=np.float32)
     errors = np.empty_like(net)
     for band, block in cube.blocks():
-        for k, window in enumerate(windows):
+        for k, (window, sums) in enumerate(zip(windows, window_sums(block, windows), strict=True)):
             low, high = window.background_factors()
-            peak, below, above = (
-                block[:, :, part].sum(axis=2, dtype=np.float64)
-                for part in (window.peak, window.below, window.above)
-            )
+            peak, below, above = sums
             net[k, band] = (peak - low * below - high * above) / window.share
             variance = np.maximum(peak + low**2 * below + high**2 * above, 1.0)
             errors[k, band] = np.sqrt(variance) / window.share
@@ -80,6 +78,24 @@ def map_windows(
     return ElementMaps(
         tuple(window.family for window in windows), net, errors, "window", cube.pixel_size, cube.name
     )
+
+
+def window_sums(block: NDArray[np.generic], windows: Sequence[EnergyWindow]) -> NDArray[np.float64]:
+    """Return the counts in each window's peak and in those below and above it, (K, 3, y, X).
+
+    Runs of channels from edge to edge are summed once: any window is a difference of their running sums.
+    """
+    parts = [part for window in windows for part in (window.peak, window.below, window.above)]
+    starts, stops = [part.start for part in parts], [part.stop for part in parts]
+    channels = block.shape[2]
+    edges = np.unique([*starts, *stops, channels])
+    kind = block.dtype.kind
+    wide = np.uint64 if block.dtype.itemsize > 2 else np.uint32  # half as wide is twice as quick
+    runs = np.add.reduceat(block, edges[:-1], axis=2, dtype=np.float64 if kind == "f" else wide)
+    running = np.zeros((*block.shape[:2], edges.size))
+    np.cumsum(runs, axis=2, out=running[..., 1:])
+    sums = running[..., np.searchsorted(edges, stops)] - running[..., np.searchsorted(edges, starts)]
+    return np.moveaxis(sums, 2, 0).reshape(len(windows), 3, *block.shape[:2])
 
 
 def _window_of(

@@ -12,7 +12,9 @@ from napari_xrf import io
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured, calibrate_map
+from napari_xrf.maps.crystal_reflections import Reflections, find_reflections
 from napari_xrf.maps.preparation import (
+    CALIBRATING,
     LARGEST,
     PeakResidual,
     PreparationStep,
@@ -26,6 +28,7 @@ from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.parts import button, menu_button, row, tick_box
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.layers.cubes import CHANGED_KEY, cube_from, cube_layer
+from napari_xrf.plugin.layers.labels import label_layer
 from napari_xrf.plugin.layers.layer_data import add_layers, moved
 from napari_xrf.plugin.layers.loading import follow_energy, tell_energy
 from napari_xrf.plugin.layers.script import made_by, step_of
@@ -36,6 +39,7 @@ _NO_INTENSITY = "no"
 _TICKS = (  # in the order of work
     ("recalibrate", "Recalibrate", "Take the energy axis that the map's own peaks tell"),
     ("empty-dead", "Empty dead pixels", "Pixels that count next to nothing beside their neighbours"),
+    ("without-reflections", "Take out reflections", "Peaks of diffraction in single grains: no element's"),
     ("equal-times", "To equal live times", "Counts as if all pixels had the mean live time"),
 )
 _SIZES = (
@@ -68,6 +72,9 @@ class PreparationDock(Dock):
         self.check = button(
             "Check the axis", "How far peaks lie from their lines, before and after", self._check
         )
+        self.show_reflections = button(
+            "Show reflections", "Grains with peaks of diffraction, as labels", self._find_reflections
+        )
         self.run = button("Prepare", "A new map; the old one stays as it is", self._prepare)
         self.table = Table(("Line", "keV", "file, eV", "refined, eV"), "Peak less line, of elements found")
         fields = QFormLayout()
@@ -81,7 +88,7 @@ class PreparationDock(Dock):
             fields,
             row(QLabel("Steps"), self.order),
             (self.table, 1),
-            foot=row(self.run, self.check, None),
+            foot=row(self.run, self.check, self.show_reflections, None),
         )
         self.maps.chosen.connect(lambda _: self._choose())
         self._choose()
@@ -131,6 +138,7 @@ class PreparationDock(Dock):
         idle = self.job_bar.job is None and cube is not None
         self.run.setEnabled(idle)
         self.check.setEnabled(idle)
+        self.show_reflections.setEnabled(idle)
         if cube is not None:
             own = f"{cube.energy.offset:.6g}:{cube.energy.width:.6g}"
             self.axis.setToolTip(f"The axis to use in place of the map's own, which is {own}")
@@ -145,7 +153,7 @@ class PreparationDock(Dock):
                 return
             text = ",".join(map(str, steps))
             done = partial(self._show, layer, text)
-            if any(step.kind == "recalibrate" for step in steps):
+            if any(step.kind in CALIBRATING for step in steps):
                 self.maps.run("Preparing", prepare_map, steps, on_done=done)
             else:
                 self.job_bar.run("Preparing", prepare_map, cube, steps, on_done=done)
@@ -169,6 +177,19 @@ class PreparationDock(Dock):
         told = f"{added.name}: {rows} × {columns} pixels, {channels} channels; done: {steps}"
         fresh = [note for note in cube.provenance.warnings if note not in known]
         self.tell("\n".join((told, *fresh)))
+
+    def _find_reflections(self) -> None:
+        done = partial(self._show_grains, self.maps.layer())
+        self.maps.run("Looking for reflections", find_reflections, on_done=done)
+
+    def _show_grains(self, layer: Any, found: Reflections) -> None:
+        if found.peaks:
+            made = label_layer(found.label_map, f"Reflections of {layer.name}")
+            call = "nx.find_reflections({0}).label_map"
+            add_layers(self.viewer, made_by([made], "labels", call, layer), over=layer)
+        unsure = (one for one in found.peaks if not one.is_sure)
+        told = (f"{one.energy_kev:.2f} keV may be {', '.join(one.may_be)}" for one in unsure)
+        self.tell("\n".join((found.reason, *told)))
 
     def _check(self) -> None:
         self.maps.run("Checking the axis", _residuals, on_done=self._show_residuals)

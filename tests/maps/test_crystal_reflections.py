@@ -1,0 +1,75 @@
+"""Peaks that single grains reflect, told from lines of elements."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import napari_xrf as nx
+from measured import measured_file
+from napari_xrf.core.errors import InvalidInput
+from napari_xrf.core.spectral_cube import Excitation
+from napari_xrf.maps.crystal_reflections import find_reflections, without_reflections
+from reflecting_maps import GRAIN, NICKEL, sand
+
+
+@pytest.fixture(scope="module")
+def cube():
+    return sand(1)
+
+
+def test_a_grain_that_reflects_is_found_and_one_of_an_element_is_none(cube):
+    found = find_reflections(cube)
+    (peak,) = found.peaks
+    assert peak.energy_kev == pytest.approx(5.2, abs=0.02)
+    assert peak.is_sure
+    assert peak.net_counts == pytest.approx(25 * 80, abs=4 * peak.standard_error)
+    inside = np.zeros(cube.map_shape, bool)
+    inside[GRAIN] = True
+    assert (found.grains > 0)[inside].mean() > 0.9
+    assert (found.grains > 0)[~inside].mean() < 0.05
+    assert found.counts[inside].sum() == pytest.approx(peak.net_counts, rel=0.1)
+    assert [entry.name for entry in found.label_map.classes] == [f"1: {peak.energy_kev:.2f} keV"]
+
+
+def test_a_second_detector_tells_lines_from_reflections(cube):
+    (peak,) = find_reflections(cube, beside=sand(2, reflects=False)).peaks
+    assert abs(peak.other_detector) < 0.3
+    # What both see is a line, whatever it is.
+    assert not find_reflections(cube, beside=sand(3)).peaks
+    with pytest.raises(InvalidInput, match="two detectors"):
+        nx.find_reflections(cube, beside=cube.band(slice(0, 10)))
+
+
+def test_without_reflections_the_rest_of_the_map_stays(cube):
+    made = nx.prepare(cube, "without-reflections")
+    assert made.provenance.warnings[-1].startswith("1 reflections were taken out of")
+    near = cube.energy.window(5.0, 5.4)
+    outside = np.ones(cube.shape[2], bool)
+    outside[near] = False
+    assert np.array_equal(made.counts[:, :, outside], cube.counts[:, :, outside])
+    assert np.array_equal(made.counts[NICKEL], cube.counts[NICKEL])
+    before, after = (each.counts[GRAIN][..., near].sum() for each in (cube, made))
+    elsewhere = cube.counts[:, 15:, near].sum() / 100 * 25
+    assert before > 6 * elsewhere
+    assert 0.7 * elsewhere < after < 1.8 * elsewhere
+    assert made.counts.dtype == cube.counts.dtype
+    assert not find_reflections(made).peaks
+
+
+def test_nothing_is_reflected_where_no_tube_shines(cube):
+    beam = replace(cube, excitation=Excitation("electron", 20.0))
+    found = find_reflections(beam)
+    assert not found.peaks
+    assert "no reflections were looked for" in found.reason
+    assert without_reflections(beam) is beam
+    plain = sand(4, reflects=False)
+    assert not find_reflections(plain).peaks
+
+
+def test_grains_of_quartz_reflect_in_one_detector_of_a_measured_map():
+    path = measured_file("hdf5/GeoPIXE_ts2_10x20x4096.h5")
+    found = nx.find_reflections(nx.read(path, detector=1), beside=nx.read(path, detector=0))
+    (peak,) = [peak for peak in found.peaks if peak.is_sure]
+    assert peak.energy_kev == pytest.approx(5.55, abs=0.03)
+    assert abs(peak.other_detector) < 0.3
