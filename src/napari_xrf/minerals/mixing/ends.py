@@ -40,9 +40,9 @@ _TOLERANCE = 0.03
 # on in those of four and less.
 _WELL_INSIDE, _LOST, _DOUBTED = 0.3, 1.5, 0.02
 # From here on ends of rocks of other code were pure; where fewer lie inside, ends of a variation above that
-# were mixtures: .009 of a pegmatite in grains of eight beams and of a sediment; at .004, of iron formation,
-# they were pure.
-_MOSTLY_INSIDE, _MIXED = 0.4, 0.006
+# were mixtures: .009 of a pegmatite in grains of eight beams and of a sediment; up to .007, of iron formation
+# and gabbro, they were pure.
+_MOSTLY_INSIDE, _MIXED = 0.4, 0.008
 
 
 @dataclass(frozen=True, eq=False)
