@@ -258,4 +258,4 @@ def test_grains_as_fine_as_the_beam_are_told_and_hardly_surer_than_right(grain):
     sure = found.label_map.confidence > 0.9
     assert right.mean() > 0.93  # 0.6 where ends are the means of pixels that seem to lie inside
     assert (sure & ~right).mean() < 0.01
-    assert -0.2 < found.label_map.confidence.mean() - right.mean() < 0.03
+    assert -0.25 < found.label_map.confidence.mean() - right.mean() < 0.03
