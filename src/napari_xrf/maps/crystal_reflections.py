@@ -198,7 +198,7 @@ def without_reflections(
         spectra[:, window.peak] = under if counts.dtype.kind == "f" else _whole(under)
         counts[own] = spectra
     pixels = np.count_nonzero(np.isin(found.grains, [peak.grain for peak in sure]))
-    note = f"{len(sure)} reflections were taken out of {pixels} pixels."
+    note = f"Taken out of {pixels} pixels: {len(sure)} reflections."
     warnings = (*cube.provenance.warnings, note)
     return replace(cube, counts=counts, provenance=replace(cube.provenance, warnings=warnings))
 
@@ -293,44 +293,69 @@ def _peaks(
     known: CalibratedMap, windows: Sequence[EnergyWindow | None], progress: Progress
 ) -> list[tuple[NDArray[np.intp], float]]:
     """Return where pixels together show a peak: their places (flat) and about its energy in keV."""
-    from scipy.ndimage import find_objects, label
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
 
-    cube, energies = known.cube, known.energy.energies
+    hot, excess = _hot_pixels(known.cube, windows, progress)
+    if not len(hot):
+        return []
+    pairs = cKDTree(hot).query_pairs(1.0, p=np.inf, output_type="ndarray")
+    graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(hot), len(hot)))
+    number, together = connected_components(graph, directed=False)
+    order = np.argsort(together, kind="stable")
+    places = []
+    for own in np.split(order, np.cumsum(np.bincount(together, minlength=number))[:-1]):
+        # The sum of nine pixels reaches over a grain's edge, where it is about half as much as inside.
+        inside = own[excess[own] > 0.5 * np.quantile(excess[own], 0.8)]
+        pixels = np.unique(hot[inside, 1] * known.cube.shape[1] + hot[inside, 2])
+        strongest = windows[hot[own[excess[own].argmax()], 0]]
+        if pixels.size >= _LEAST_PIXELS and strongest is not None:
+            places.append((pixels, float(known.energy.energies[strongest.peak].mean())))
+    return places
+
+
+def _hot_pixels(
+    cube: SpectralCube, windows: Sequence[EnergyWindow | None], progress: Progress
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return window, row and column (n, 3) where a peak stands out, more than beside, and its net counts."""
     kept = [place for place, window in enumerate(windows) if window is not None]
     looked_at = tuple(window for window in windows if window is not None)
     rows, columns = cube.map_shape
-    sums = scratch_array((3, len(kept), rows, columns), np.float32, _KEPT_BYTES)
+    # Filled band by band, read window by window.
+    sums = scratch_array((rows, columns, 3 * len(kept)), np.float32, _KEPT_BYTES, 1)
 
     def of_block(one: tuple[slice, NDArray[np.generic]]) -> tuple[slice, NDArray[np.float64]]:
         found = window_sums(one[1], looked_at)
         low, high = np.array([window.background_factors() for window in looked_at]).T[..., None, None]
         under = low * found[:, 1] + high * found[:, 2]
-        return one[0], np.stack([found[:, 0], under, low**2 * found[:, 1] + high**2 * found[:, 2]])
+        variance = low**2 * found[:, 1] + high**2 * found[:, 2]
+        return one[0], np.moveaxis(np.concatenate([found[:, 0], under, variance]), 0, 2)
 
     for band, found in in_threads(of_block, cube.blocks()):
-        sums[:, :, band] = found
+        sums[band] = found
         progress(band.stop, rows, "looking for reflections")
-    excess = np.zeros((len(windows), rows, columns), np.float32)
-    scores = np.zeros_like(excess)
-    for place, own in zip(kept, range(len(kept)), strict=True):
-        excess[place], scores[place] = _standing_out(np.asarray(sums[:, own], dtype=np.float64))
-    hot = (scores > _STANDS_OUT) & (excess > _FEWEST_COUNTS)
-    hot[1:] &= scores[1:] >= scores[:-1]
-    hot[:-1] &= scores[:-1] > scores[1:]
-    labels, _ = label(hot, np.ones((3, 3, 3)))
-    places = []
-    for number, box in enumerate(find_objects(labels), 1):
-        own = labels[box] == number
-        step, down, right = np.nonzero(own)
-        net = excess[box][own]
-        # The sum of nine pixels reaches over a grain's edge, where it is about half as much as inside.
-        inside = net > 0.5 * np.quantile(net, 0.8)
-        pixels = np.unique((down[inside] + box[1].start) * columns + right[inside] + box[2].start)
-        if pixels.size >= _LEAST_PIXELS:
-            strongest = windows[int(step[net.argmax()]) + box[0].start]
-            assert strongest is not None
-            places.append((pixels, float(energies[strongest.peak].mean())))
-    return places
+    nothing = np.zeros(cube.map_shape), np.zeros(cube.map_shape)
+    hot: list[NDArray[np.intp]] = []
+    excess: list[NDArray[np.float64]] = []
+    of = {place: own for own, place in enumerate(kept)}
+
+    def standing_out(place: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if place not in of:
+            return nothing
+        own = [of[place] + part * len(kept) for part in range(3)]
+        return _standing_out(np.moveaxis(np.asarray(sums[:, :, own], dtype=np.float64), 2, 0))
+
+    before, here = nothing, standing_out(0)
+    for place in range(len(windows)):
+        after = standing_out(place + 1)
+        (net, score), stands_out = here, here[1] > _STANDS_OUT
+        stands_out &= (net > _FEWEST_COUNTS) & (score >= before[1]) & (score > after[1])
+        down, right = np.nonzero(stands_out)
+        hot.append(np.column_stack([np.full(down.size, place), down, right]))
+        excess.append(net[stands_out])
+        before, here = here, after
+    return np.concatenate(hot), np.concatenate(excess)
 
 
 def _standing_out(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -479,17 +504,22 @@ def _numbered(
     renumbered.sort(key=lambda peak: (peak.grain, peak.energy_kev))
     counts = np.zeros(cube.map_shape, np.float32)
     for band, block in cube.blocks() if renumbered else ():
-        for peak in renumbered:
-            own = numbered[band] == peak.grain
+        for each in renumbered:
+            own = numbered[band] == each.grain
             if own.any():
-                window, spectra = _window(peak.energy_kev, setting), block[own].astype(np.float64)
+                window, spectra = _window(each.energy_kev, setting), block[own].astype(np.float64)
                 counts[band][own] += spectra[:, window.peak].sum(axis=1) - _under(window, spectra)
         progress(band.stop, cube.shape[0], "mapping reflections")
+    held = f"{_counted(len(renumbered), 'peak')} in {_counted(len(order), 'grain')}"
     reason = (
-        f"{len(renumbered)} peaks in {len(order)} grains that no element explains, looked for at {steps}"
-        f" energies from {_LOWEST_KEV:g} to {_highest(setting):.1f} keV, off strong lines and scattered ones"
+        f"no element surely explains {held}, looked for at {steps} energies"
+        f" from {_LOWEST_KEV:g} to {_highest(setting):.1f} keV, off strong and scattered lines"
     )
     return Reflections(tuple(renumbered), numbered, counts, reason, cube.pixel_size, cube.name)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _highest(setting: Setting) -> float:
