@@ -490,6 +490,7 @@ def test_grains_that_reflect_become_labels(make_napari_viewer, qtbot, tmp_path):
     finish(widget, qtbot)
     (grains,) = [layer for layer in viewer.layers if layer.name.startswith("Reflections of")]
     assert 20 <= np.count_nonzero(grains.data) <= 30
+    assert " keV" in widget.said.text().splitlines()[1]
     widget.ticks["without-reflections"].click()
     widget.run.click()
     finish(widget, qtbot)

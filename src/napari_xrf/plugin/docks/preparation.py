@@ -36,6 +36,7 @@ from napari_xrf.plugin.notices import errors_told
 
 STEPS_KEY = "xrf_preparation"
 _NO_INTENSITY = "no"
+_MOST_TOLD = 8
 _TICKS = (  # in the order of work
     ("recalibrate", "Recalibrate", "Take the energy axis that the map's own peaks tell"),
     ("empty-dead", "Empty dead pixels", "Pixels that count next to nothing beside their neighbours"),
@@ -187,9 +188,11 @@ class PreparationDock(Dock):
             made = label_layer(found.label_map, f"Reflections of {layer.name}")
             call = "nx.find_reflections({0}).label_map"
             add_layers(self.viewer, made_by([made], "labels", call, layer), over=layer)
-        unsure = (one for one in found.peaks if not one.is_sure)
-        told = (f"{one.energy_kev:.2f} keV may be {', '.join(one.may_be)}" for one in unsure)
-        self.tell("\n".join((found.reason, *told)))
+        peaks = (
+            f"{one.energy_kev:.2f} keV" + ("" if one.is_sure else f", may be {' or '.join(one.may_be)}")
+            for one in found.peaks[:_MOST_TOLD]
+        )
+        self.tell("\n".join((found.reason, *peaks)))
 
     def _check(self) -> None:
         self.maps.run("Checking the axis", _residuals, on_done=self._show_residuals)
