@@ -275,11 +275,9 @@ def _under(window: EnergyWindow, spectra: NDArray[np.floating]) -> NDArray[np.fl
 
 def _net(window: EnergyWindow, spectrum: NDArray[np.float64]) -> tuple[float, float]:
     """Return the net counts of a peak in a spectrum (E,), and their standard error."""
-    low, high = window.background_factors()
-    peak, below, above = (float(spectrum[part].sum()) for part in (window.peak, window.below, window.above))
-    under = low * below + high * above
-    variance = peak + low**2 * below + high**2 * above + (_CONTINUUM_ERROR * under) ** 2
-    return peak - under, math.sqrt(max(variance, 1.0))
+    sums = np.array([spectrum[part].sum() for part in (window.peak, window.below, window.above)])
+    net, variance = map(float, window.net(sums))
+    return net, math.sqrt(max(variance + (_CONTINUUM_ERROR * (sums[0] - net)) ** 2, 1.0))
 
 
 def _least_under(window: EnergyWindow, spectrum: NDArray[np.float64]) -> float:

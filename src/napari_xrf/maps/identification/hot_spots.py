@@ -102,10 +102,8 @@ def _hottest_pixels(
         band, block = one
         best = []
         for window, sums in zip(windows, window_sums(block, windows), strict=True):
-            low, high = window.background_factors()
-            peak, below, above = (_summed(part, reach) for part in sums)
-            net = peak - low * below - high * above
-            score = net / np.sqrt(np.maximum(peak + low**2 * below + high**2 * above, 1.0))
+            net, variance = window.net(np.array([_summed(part, reach) for part in sums]))
+            score = net / np.sqrt(np.maximum(variance, 1.0))
             score[net < _FEWEST_COUNTS] = 0
             top = np.argsort(-score.ravel())[:_MOST_PIXELS]
             best.append((top + band.start * columns, score.ravel()[top]))

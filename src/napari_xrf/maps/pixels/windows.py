@@ -38,6 +38,12 @@ class EnergyWindow:
         part = (at - left) / (right - left)
         return size / low * (1 - part), size / high * part
 
+    def net(self, sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return net counts and their variance of counts in the peak, below and above it, (3, …)."""
+        low, high = self.background_factors()
+        peak, below, above = sums
+        return peak - low * below - high * above, peak + low**2 * below + high**2 * above
+
 
 def energy_windows(
     families: tuple[str, ...], pooled: NDArray[np.floating], setting: Setting
@@ -69,11 +75,9 @@ def map_windows(
     errors = np.empty_like(net)
     for band, block in cube.blocks():
         for k, (window, sums) in enumerate(zip(windows, window_sums(block, windows), strict=True)):
-            low, high = window.background_factors()
-            peak, below, above = sums
-            net[k, band] = (peak - low * below - high * above) / window.share
-            variance = np.maximum(peak + low**2 * below + high**2 * above, 1.0)
-            errors[k, band] = np.sqrt(variance) / window.share
+            held, variance = window.net(sums)
+            net[k, band] = held / window.share
+            errors[k, band] = np.sqrt(np.maximum(variance, 1.0)) / window.share
         progress(band.stop, rows, "mapping windows")
     return ElementMaps(
         tuple(window.family for window in windows), net, errors, "window", cube.pixel_size, cube.name
