@@ -324,3 +324,94 @@ def test_places_of_a_continuous_scan_stand_under_longer_names(tmp_path):
     _cube, counts, told = read(path)
     np.testing.assert_array_equal(counts, COUNTS)
     assert "2 rows were measured backwards" in told
+
+
+@pytest.mark.parametrize(
+    ("fields", "attributes"),
+    [
+        ({"data_scaling_factor": 2.0, "data_offset": -7.0}, {}),
+        ({"scaling_factor": 2.0, "offset": -7.0}, {}),
+        ({}, {"scaling_factor": 2.0, "add_offset": -14.0}),
+        ({}, {"scale_factor": 2.0, "add_offset": -14.0}),
+    ],
+)
+@pytest.mark.parametrize("budget", [None, 1])
+def test_scaled_numbers(tmp_path, fields, attributes, budget):
+    places = {"y": Y[:, 0], "x": X[0], "energy": ENERGY}
+    path = nxdata(tmp_path / "a.nxs", COUNTS + np.uint16(7), places, {"axes": ["y", "x", "energy"]})
+    with h5py.File(path, "a") as file:
+        for name, value in fields.items():
+            file[f"entry/plot/{name}"] = value
+        file["entry/plot/data"].attrs.update(attributes)
+    _, counts, told = read(path, memory_budget=budget)
+    np.testing.assert_array_equal(counts, 2 * COUNTS.astype(int))
+    assert "numbers were multiplied by 2 and moved by -14" in told
+
+
+def test_detectors_with_scales_of_their_own_and_one_that_makes_no_sense(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, factor in (("det1", 3.0), ("det2", -1.0)):
+            file[f"xrfmap/{name}/counts"] = COUNTS
+            file[f"xrfmap/{name}/counts"].attrs["scale_factor"] = factor
+    _, counts, told = read(tmp_path / "a.h5")
+    np.testing.assert_array_equal(counts, 4 * COUNTS.astype(int))
+    assert "multiplied by 3" in told
+    assert "-1, makes no sense" in told
+
+
+def test_scaled_energies_and_a_scale_that_only_looks_so(tmp_path):
+    places = {"y": Y[:, 0], "x": X[0], "energy": np.arange(512.0)}
+    path = nxdata(tmp_path / "a.nxs", COUNTS, places, {"axes": ["y", "x", "energy"]})
+    with h5py.File(path, "a") as file:
+        file["entry/plot/energy_scaling_factor"] = 0.02
+        file["entry/plot/energy_offset"] = -5.0
+        file["entry/plot/data_scaling_factor"] = np.ones(512)  # of each channel: nothing that scales a map
+    cube, counts, _ = read(path)
+    np.testing.assert_array_equal(counts, COUNTS)
+    assert (cube.energy.offset, cube.energy.width) == (pytest.approx(-0.1), pytest.approx(0.02))
+
+
+@pytest.mark.parametrize(("factor", "on_group"), [(1.0, False), (1000.0, True)])
+def test_energy_axes_among_the_attributes(tmp_path, factor, on_group):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["xrfmap/detsum/counts"] = COUNTS
+        node = file["xrfmap/detsum" if on_group else "xrfmap/detsum/counts"]
+        node.attrs.update({"Energy_Offset": -0.05 * factor, "Energy_Gain": 0.02 * factor})
+    cube, _, told = read(tmp_path / "a.h5")
+    assert (cube.energy.offset, cube.energy.width) == (pytest.approx(-0.05), pytest.approx(0.02))
+    assert "attributes Energy_Offset and Energy_Gain" in told
+
+
+@pytest.mark.parametrize("entry", ["1.1", "entry"])
+def test_spec_scans_that_silx_converted(tmp_path, entry):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file[f"{entry}/title"] = "mesh sx 0 15 5 sz 0 6 3 0.1"
+        group = file.create_group(f"{entry}/instrument/mca_0")
+        group["data"] = COUNTS.reshape(24, 512).astype(np.float32)
+        group["calibration"] = [-0.05, 0.02, 0.0]
+        file[f"{entry}/measurement/mca_0/data"] = group["data"]
+        for name, places in (("sx", X), ("sz", Y)):
+            file[f"{entry}/measurement/{name}"] = places.ravel()
+    cube, counts, _ = read(tmp_path / "a.h5")
+    np.testing.assert_array_equal(counts, COUNTS)
+    assert (cube.energy.offset, cube.energy.width) == (pytest.approx(-0.05), pytest.approx(0.02))
+
+
+def test_maps_of_detectors_called_mca(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number in range(2):
+            file[f"entry/instrument/mca_{number}/data"] = COUNTS
+    cube, counts, _ = read(tmp_path / "a.h5")
+    np.testing.assert_array_equal(counts, 2 * COUNTS)
+    assert cube.provenance.detectors == ("mca_0", "mca_1")
+
+
+@pytest.mark.parametrize("kind", [np.uint64, np.int64, np.float64])
+def test_numbers_that_are_no_counts_are_cut_and_sums_hold(tmp_path, kind):
+    counts = COUNTS.astype(kind)
+    counts[:2, :, 100] = 2.0**62
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["xrfmap/detsum/counts"] = counts
+    cube, _, told = read(tmp_path / "a.h5")
+    assert "12 values were too large for counts and cut" in told
+    assert int(cube.sum_spectrum()[100]) == 12 * 2**48 + int(COUNTS[2:, :, 100].sum())

@@ -258,6 +258,15 @@ def test_spec_mesh_and_reduced_channels(tmp_path):
         io.read(path, map=2)
 
 
+def test_a_mesh_that_may_be_whole_or_stopped_is_told(tmp_path):
+    path = tmp_path / "mesh.mca"
+    row = " ".join(["1"] * 16)
+    path.write_text("#S 1 mesh sx 0 1 2 sy 0 1 2 1\n#@CALIB 0 0.01 0\n" + f"@A {row}\n1\n" * 4)
+    cube = io.read(path)
+    assert cube.shape == (2, 2, 16)  # as programs that count points write it
+    assert "if the scan was stopped, the map has 3 columns" in cube.provenance.warnings[0]
+
+
 @pytest.mark.parametrize("width", ["0", "", "-0.01", "1"])
 def test_spx_that_was_never_calibrated(tmp_path, width):
     path = tmp_path / "s.spx"
@@ -597,6 +606,23 @@ def test_marks_between_thousands(tmp_path, mark):
     cube = io.read(path)
     np.testing.assert_array_equal(cube.counts[0, 0], counts)
     assert "taken as thousands" in cube.provenance.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "seconds", "told"),
+    [
+        ("Live time (s): 1,200\nOffset: 0.0", 1200.0, False),
+        ("Live time (s)  1,200\nOffset: 0.0", 1200.0, False),
+        ("Live time (s): 1,200\nOffset: 0,05", 1.2, False),
+        ("Live time (s): 1,200", 1.2, True),
+    ],
+)
+def test_a_single_comma_is_what_the_other_numbers_say(tmp_path, head, seconds, told):
+    path = tmp_path / "head.csv"
+    path.write_text(f"{head}\nChannel;Counts\n" + "".join(f"{at};{at % 7}\n" for at in range(64)))
+    cube = io.read(path)
+    assert cube.live_time[0, 0] == seconds
+    assert ("taken as the decimal one" in " ".join(cube.provenance.warnings)) == told
 
 
 def test_fractions_of_three_digits_are_no_thousands(tmp_path):

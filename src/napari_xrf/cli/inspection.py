@@ -46,7 +46,7 @@ def show_info(arguments: argparse.Namespace, console: Console) -> Answer:
         "shape": list(cube.shape),
         "energy": {"offset_keV": cube.energy.offset, "width_keV": cube.energy.width},
         "pixel_size_um": list(cube.pixel_size) if cube.pixel_size else None,
-        "total_counts": int(cube.sum_spectrum(console.progress).sum()),
+        "total_counts": int(sum(cube.sum_spectrum(console.progress).tolist())),
         "detectors": list(cube.provenance.detectors),
         "warnings": list(cube.provenance.warnings),
         "elements": list(cube.elements),

@@ -43,6 +43,7 @@ def grid_of(
     point show, by name, else the one whose product is the number of points.
     """
     name, *words = re.split(r"[\s,()=]+", command.strip())
+    notes: tuple[str, ...] = ()
     try:
         words = [words[0], *words[3:]] if name.lower() == "smesh" else words  # its limits stand before it
         if name.lower() in _MESHES:
@@ -51,6 +52,11 @@ def grid_of(
             seen = _columns_seen(places and places(slow), places and places(fast))
             fewer = rows * columns != points == (rows - 1) * (columns - 1)
             if seen == columns - 1 or (seen != columns and fewer):
+                if seen is None:
+                    notes = (
+                        f"The scan command {command!r} is taken to count points, as the file holds {points}; "
+                        f"if the scan was stopped, the map has {columns} columns.",
+                    )
                 columns, rows = columns - 1, rows - 1
             steps = _interval(words[5:7], rows - 1), _interval(words[1:3], columns - 1)
         elif name.lower() == "fscan2d":
@@ -63,14 +69,15 @@ def grid_of(
     except (ValueError, IndexError):
         note = f"The scan command {command!r} tells no map shape; the {points} points stand in one row."
         return Grid((1, points), (), (note,))
-    notes: tuple[str, ...] = ()
     if points < rows * columns:
-        notes = (
+        notes += (
             f"The scan was stopped: {points} of {rows * columns} points are measured, the others are empty.",
         )
     elif points > rows * columns > 0:
         rows = math.ceil(points / columns)
-        notes = (f"The scan holds {points} points, more than its command {command!r} says; rows were added.",)
+        notes += (
+            f"The scan holds {points} points, more than its command {command!r} says; rows were added.",
+        )
     motors = ((slow, steps[0]), (fast, steps[1]))
     if x_first(slow, fast):
         notes += (f"The scan ran along {fast}: it lies along the rows of the map, {slow} down them.",)

@@ -14,6 +14,8 @@ RATES = (
     "The values are counts per second, and the file tells no live time of all: taken as counts, so that what "
     "is said of noise and errors does not hold; multiply them by the time."
 )
+# In a channel of a pixel: no detector counts more, and sums over maps stay within 64 bits.
+_MOST_COUNTS = 2**48
 _WHOLE = 0.02  # of a count: multiples of a step, or rates of few digits, miss whole numbers by less
 _GOLDEN = (5**0.5 - 1) / 2
 # Logarithms of counts: what they are looked for in, and how many different ones of few counts must be whole.
@@ -91,7 +93,8 @@ def whole_counts(
 def measured(values: NDArray[Any], faults: CountFaults, *, summed: bool = False) -> NDArray[Any]:
     """Return values in which −1 kept in an unsigned type, which marks what was not measured, is 0.
 
-    ``summed``: values are added to others next, so that NaN and negative numbers hold no counts either.
+    ``summed``: values are added to others next, so that NaN and negative numbers hold no counts either. What
+    is too large for counts, and would make sums of 64 bits run over, is cut.
     """
     kind, size = values.dtype.kind, values.dtype.itemsize
     if kind == "u" and size >= 4 and values.max(initial=0) == np.iinfo(values.dtype).max:
@@ -101,14 +104,15 @@ def measured(values: NDArray[Any], faults: CountFaults, *, summed: bool = False)
     elif summed and kind == "f":
         marks = ~np.isfinite(values)
     else:
-        return values
-    if not (found := int(np.count_nonzero(marks))):
-        return values
-    if kind == "f":
-        faults.not_finite += found
-    else:
-        faults.negative += found
-    return np.where(marks, values.dtype.type(0), values)
+        marks = np.zeros((), dtype=bool)
+    if found := int(np.count_nonzero(marks)):
+        if kind == "f":
+            faults.not_finite += found
+        else:
+            faults.negative += found
+        values = np.where(marks, values.dtype.type(0), values)
+    wide = (kind in "ui" and size == 8) or (kind == "f" and size >= 4 and summed)
+    return _cut(values, _MOST_COUNTS, faults) if wide else values
 
 
 def as_counts(
@@ -203,13 +207,15 @@ def _base_of_logarithms(values: NDArray[Any]) -> str:
 
 
 def _held(values: NDArray[Any], target: np.dtype[Any], faults: CountFaults) -> NDArray[Any]:
-    largest = int(np.iinfo(target).max)
-    if values.size and values.max() > largest:
-        faults.too_large += int(np.count_nonzero(values > largest))
-        if values.dtype.kind == "f":  # the largest float below the limit, for 2**64 - 1 is none
-            return np.minimum(values.astype(np.float64), np.nextafter(float(largest), 0)).astype(target)
-        values = np.minimum(values, values.dtype.type(largest))
-    return values.astype(target)
+    return _cut(values, min(int(np.iinfo(target).max), _MOST_COUNTS), faults).astype(target)
+
+
+def _cut(values: NDArray[Any], largest: int, faults: CountFaults) -> NDArray[Any]:
+    if not (values.size and values.max() > largest):
+        return values
+    faults.too_large += int(np.count_nonzero(values > largest))
+    values = values.astype(np.float64) if values.dtype.kind == "f" else values  # holds every largest one
+    return np.minimum(values, values.dtype.type(largest))
 
 
 def _values(number: int, what: str, where: str) -> str:

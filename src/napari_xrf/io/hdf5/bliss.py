@@ -30,23 +30,24 @@ _ENTRY = re.compile(r"^(?:.*_)?(\d+)\.(\d+)$")  # 3.1 in a data set, sample_0001
 
 def locate(file: Any) -> list[Location]:
     """Find the detectors of the BLISS scans that have some; the command in ``title`` gives the shape."""
-    matches = [match for name in hdf5_file.children(file) if (match := _ENTRY.match(name))]
     found: dict[str, Location] = {}
-    for match in sorted(matches, key=lambda match: (int(match[1]), int(match[2]), match[0])):
-        folder = f"/{match[0]}/measurement"
+    for name in sorted(hdf5_file.children(file), key=_number_of):
+        folder = f"/{name}/measurement" if _ENTRY.match(name) else ""
         paths = [f"{folder}/{child}" for child in hdf5_file.children(hdf5_file.group_at(file, folder))]
-        counters = [path for path in paths if _is_mca(file, path)]
-        if not counters:  # measurement holds links to these, which some programs leave out
-            counters = [
-                path
-                for path in hdf5_file.matching(file, f"/{match[0]}/instrument/*/data")
-                if _is_mca(file, path)
-            ]
+        # measurement holds links to those of the instrument, which some programs leave out; silx: mca_0
+        beside = hdf5_file.matching(file, f"/{name}/instrument/{'*' if folder else 'mca_[0-9]*'}/data")
+        found_in = ([path for path in each if _is_mca(file, path)] for each in (paths, beside))
+        counters = next(filter(None, found_in), [])
         check_number(file, len(counters))
         singles, notes = spectra_among(file, counters)
         if singles:
-            found[match[0]] = _location(file, match[0], singles, notes)
+            found[name] = _location(file, name, singles, notes)
     return _loops_joined(file, found)
+
+
+def _number_of(entry: str) -> tuple[int, int, str]:
+    match = _ENTRY.match(entry)
+    return (int(match[1]), int(match[2]), entry) if match else (0, 0, entry)
 
 
 def scan_of(file: Any, dataset: str) -> Location | None:

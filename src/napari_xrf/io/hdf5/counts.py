@@ -1,7 +1,7 @@
 """Counts that stay in their HDF5 file and are read tile by tile, detectors summed on the way."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import SLAB, scratch_array
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.chunks import box_of
+from napari_xrf.io.hdf5.scaling import scaling_of
 from napari_xrf.io.whole_counts import CountFaults, measured, narrowest, whole_counts
 
 TILE_BYTES = 16 * 2**20  # decompressed in a fraction of a second, so that cancelling feels immediate
@@ -41,7 +42,7 @@ class Hdf5Counts:
     # ``element`` says which), ``s`` (scans that stand one below another), ``n`` (points, row by row)
     axes: str
     stored_shape: tuple[int, ...]  # of each dataset
-    stored_dtype: np.dtype[Any]
+    stored_dtype: np.dtype[Any]  # of their values, once they are scaled
     map_shape: tuple[int, int]  # (Y, X); needed where axes hold ``n``, and where rows at the end are left out
     element: int | None = None  # the one index on axis ``d`` to read, or None for the sum
     chunks: tuple[int, ...] | None = None
@@ -51,10 +52,11 @@ class Hdf5Counts:
     falling: bool = False  # whether the channels are stored from the highest energy down
     # which rows are stored against the direction of the others, (Y,), or None
     backwards: NDArray[np.bool_] | None = None
-    # whether values are made whole along the whole energy axis, need 64 bits, and what they are multiplied by
+    # whether values are made whole along the whole energy axis, and need 64 bits
     fractional: bool = False
     wide: bool = False
-    scale: float = 1.0
+    scale: float = 1.0  # what each value is multiplied by, and what is added to it then
+    shift: float = 0.0
     faults: CountFaults = field(default_factory=CountFaults)  # what was wrong with the values read so far
     stamp: tuple[int, int] = (0, 0)  # of the file when it was opened, (0, 0) for one that may grow
 
@@ -86,6 +88,10 @@ class Hdf5Counts:
             return np.dtype(np.uint64 if self.wide else np.uint32)
         itemsize = self.stored_dtype.itemsize
         return np.dtype(_WIDER[itemsize] if self.is_sum else f"u{itemsize}")
+
+    def scaled(self, factor: float) -> "Hdf5Counts":
+        """Return the counts multiplied by a factor, too."""
+        return replace(self, scale=self.scale * factor, shift=self.shift * factor)
 
     def __getitem__(self, key: Any, /) -> Any:
         """Return counts by integers, slices or anything numpy indexes with; a numpy array."""
@@ -192,7 +198,7 @@ class Hdf5Counts:
         return np.asarray(whole.sum(axis=(0, 1), dtype=np.uint64))
 
     def _values(self, file: Any, y: Span, x: Span, e: Span) -> NDArray[Any]:
-        """Read (Y, X, E) in the type of the sum, rows turned, scaled."""
+        """Read (Y, X, E) in the type of the sum, rows turned."""
         turned = self.backwards is not None and self.backwards[slice(*y)].any()
         across = (0, self.map_shape[1]) if turned else x
         if self.per_row:
@@ -204,11 +210,7 @@ class Hdf5Counts:
             against = self.backwards[slice(*y)]
             summed[against] = summed[against][:, ::-1]
             summed = summed[:, slice(*x)]
-        if self.scale == 1:
-            return summed
-        scaled = summed * self.scale
-        whole = np.rint(scaled)
-        return np.where(np.abs(scaled - whole) < _ROUNDED, whole, scaled)
+        return summed
 
     def _summed(self, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
         summed: NDArray[Any] | None = None
@@ -269,13 +271,17 @@ class Hdf5Counts:
         return np.concatenate(parts)[places]
 
     def _box(self, dataset: Any, chosen: dict[str, slice | int]) -> NDArray[Any]:
-        """Read one box, its axes put in the order y, x, e (or n, e), detectors summed."""
+        """Read one box, scaled, its axes put in the order y, x, e (or n, e), detectors summed."""
         picks = {"d": slice(None) if self.element is None else self.element, **chosen}
         if self.falling and isinstance(span := picks["e"], slice):
             picks["e"] = slice(self._length("e") - span.stop, self._length("e") - span.start)
         values = measured(
             box_of(dataset, [picks[letter] for letter in self.axes]), self.faults, summed=self.is_sum
         )
+        if (self.scale, self.shift) != (1, 0):
+            scaled = values * self.scale + self.shift
+            whole = np.rint(scaled)
+            values = np.where(np.abs(scaled - whole) < _ROUNDED, whole, scaled)
         left = [letter for letter in self.axes if isinstance(picks[letter], slice)]
         if "d" in left:
             at = left.index("d")
@@ -385,6 +391,9 @@ def counts_of(
     stamp = (0, 0) if file.swmr_mode else stamp_of(path)
     if picked is not None and not 0 <= picked.min(initial=0) <= picked.max(initial=0) < lengths["n"]:
         raise FileError(path, f"is damaged: pixels are of points that {first.name} does not hold")
+    scaling = scaling_of(first)
+    if (scaling.factor, scaling.shift) != (1, 0):
+        dtype = np.dtype(np.float64)
     return Hdf5Counts(
         path,
         sources,
@@ -396,5 +405,7 @@ def counts_of(
         first.chunks,
         per_row,
         picked,
+        scale=scaling.factor,
+        shift=scaling.shift,
         stamp=stamp,
     )

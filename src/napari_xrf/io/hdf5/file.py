@@ -280,6 +280,13 @@ def attribute(node: h5py.Dataset | h5py.Group, name: str, default: Any = None) -
     return default
 
 
+def attribute_names(node: h5py.Dataset | h5py.Group) -> list[str]:
+    """Return the names of a node's attributes; none where they cannot be listed."""
+    with contextlib.suppress(KeyError, OSError, RuntimeError, ValueError, TypeError):
+        return list(node.attrs)
+    return []
+
+
 def text_attribute(node: h5py.Dataset | h5py.Group | None, name: str) -> str:
     """Return an attribute's text, empty where node or attribute are missing."""
     return "" if node is None else text_of(attribute(node, name, ""))

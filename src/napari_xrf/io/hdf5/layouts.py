@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from napari_xrf.io.calibration import Calibration
 from napari_xrf.io.hdf5 import bliss as hdf5_bliss
 from napari_xrf.io.hdf5 import description as hdf5_description
 from napari_xrf.io.hdf5 import file as hdf5_file
@@ -26,6 +27,7 @@ from napari_xrf.io.hdf5.metadata import (
     points,
     polynomial,
     positions,
+    said_by_attributes,
     span,
     steps,
     steps_of,
@@ -52,7 +54,7 @@ class Layout:
     bare: bool = False
     # finds the counts where paths cannot say it; replaces ``total``, ``single`` and ``axes``
     locate: Callable[[Any], list[Location]] | None = None
-    # reads the energy axis; without one the usual 0.01 keV per channel is assumed
+    # reads the energy axis where it stands elsewhere than in any file (``_STATED``)
     calibration: CalibrationReader | None = None
     live_time: str = ""  # path of the live times, ``{}`` for that of a detector, and seconds per their unit
     live_time_unit: float = 1.0
@@ -64,6 +66,11 @@ class Layout:
     rows: str = ""  # path of the index of the last measured row
     # returns more arguments of ``SpectralCube``: name, excitation, elements
     details: Callable[[Any, str], Mapping[str, Any]] = field(default=hdf5_description.nothing)
+
+    def energies(self, file: Any, at: str, size: int) -> Calibration | None:
+        """Return the energy axis of the counts at a path; InvalidInput where what is said makes no sense."""
+        own = (self.calibration,) if self.calibration else ()
+        return first_of(*own, _STATED)(file, at, size)
 
     def find(self, file: Any) -> list[Location]:
         """Return where an open file of this layout holds its maps; none when it is of another layout."""
@@ -77,6 +84,12 @@ class Layout:
         return locate.by_paths(file, self.total, self.single, self.axes, single_axes, self.bare, self.grid)
 
 
+# What any file may say of its counts' energies.
+_STATED = first_of(
+    polynomial("calibration", "{}@calibration", ".@calibration"),
+    energies("energy", "energies", "channels", "../energy"),
+    said_by_attributes,
+)
 _GSE_CALIBRATION = first_of(
     coefficients("energy@cal_offset", "energy@cal_slope", "energy@cal_quad"),
     coefficients(".@cal_offset", ".@cal_slope", ".@cal_quad"),
@@ -163,18 +176,12 @@ LAYOUTS = (
     Layout(
         "PyMca workspace",
         single="/*/instrument/detector_[0-9]*/data",
-        axes=("yxe", "ne"),
         locate=locate.pymca_workspace,
-        calibration=polynomial("calibration"),
         live_time="live_time",
         pixel_size=steps("map/dim0", "map/dim1", "um"),
     ),
     Layout("Xspress3 raw", locate=locate.xspress3),
-    Layout(
-        "PyMca stack",
-        locate=locate.pymca_stack,
-        calibration=first_of(polynomial("calibration"), energies("energy", "channels")),
-    ),
+    Layout("PyMca stack", locate=locate.pymca_stack),
     Layout(
         "Diamond I18",
         total=("/entry1/instrument/xspress3/AllElementSum", "/entry1/xspress3/AllElementSum"),
@@ -193,7 +200,6 @@ LAYOUTS = (
         "Diamond I14",
         total=("/entry/xsp3_addetector/data",),
         axes=("yxe", "yxde"),
-        calibration=energies("energy"),
         beam_energy=_DIAMOND_BEAM,
     ),
     Layout(
@@ -226,7 +232,6 @@ LAYOUTS = (
         "|/entry*/measurement/xspress3*/frames",
         axes=("nde", "yxde"),
         grid="../pseudo/y|../pseudo/x",
-        calibration=energies("energy"),
         beam_energy=("/entry/snapshot/energy",),
     ),
     # The places of the points stand in other files (:mod:`.p06`); without these they are a row.

@@ -314,12 +314,16 @@ def hyperspy_axes(file: Any, at: str) -> list[dict[str, Any]]:
 
 
 def pymca_workspace(file: Any) -> list[Location]:
-    """Find the detectors of a PyMca workspace, energy last where ``interpretation`` is "spectrum"."""
+    """Find the detectors of a PyMca workspace, energy last where ``interpretation`` is "spectrum".
+
+    Those of PyMca's other name, ``mca_0``, hold maps here; scans of points are of a SPEC command (BLISS).
+    """
     found = by_paths(file, (), "/*/instrument/detector_[0-9]*/data", (), ("yxe", "ne"))
+    found += by_paths(file, (), "/*/instrument/mca_[0-9]*/data", (), ("yxe",))
     told = []
     for one in found:
         calibrated = hdf5_file.exists(file, f"{posixpath.dirname(one.main)}/calibration")
-        if not one.main.startswith("/stack/") and not calibrated:
+        if not (one.main.startswith("/stack/") or "/mca_" in one.main or calibrated):
             continue  # cameras stand so too
         letters = [_image_letters(file[path], one.single_axes) for path in one.singles]
         kept = [at for at, each in enumerate(letters) if each == letters[0]]

@@ -2,10 +2,12 @@
 
 The functions here make small readers out of paths, for the rows of :mod:`napari_xrf.io.hdf5.layouts`.
 A path is absolute (``/MAPS/energy``, with ``*`` where names vary) or, when it does not begin with ``/``,
-relative to the group that holds the counts (``energy``, ``../energy``). ``path@name`` means an attribute.
+relative to the group that holds the counts (``energy``, ``../energy``). ``path@name`` means an attribute,
+``{}@name`` one of the counts themselves.
 """
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -18,6 +20,7 @@ from napari_xrf.io import calibration, scans
 from napari_xrf.io.calibration import Calibration
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.location import NO_POSITION
+from napari_xrf.io.hdf5.scaling import scaling_of
 from napari_xrf.io.scans import um_per
 
 # Each takes the open file, the path of the counts and the number of channels; InvalidInput for nonsense.
@@ -26,11 +29,13 @@ Try = Callable[[], Calibration | None]
 # (dy, dx) in µm, warnings, and the position of the fast motor at each pixel, (Y, X), where the file has it.
 PixelSize = tuple[tuple[float, float] | None, tuple[str, ...], NDArray[np.float64] | None]
 PixelSizeReader = Callable[[Any, str], PixelSize]
+_OFFSET = re.compile(r"(^|_)(offset|zero|intercept)$", re.IGNORECASE)
+_GAIN = re.compile(r"(^|_)(gain|slope|k?ev_?per_?ch(annel)?)$", re.IGNORECASE)
 
 
 def find(file: Any, at: str, where: str) -> list[Any]:
     """Return the datasets or attribute values that a path stands for, seen from the counts at ``at``."""
-    path, _, name = where.partition("@")
+    path, _, name = where.replace("{}", "/" + at.strip("/")).partition("@")
     full = path if path.startswith("/") else posixpath.join(posixpath.dirname("/" + at.strip("/")), path)
     full = posixpath.normpath(full)
     if name:
@@ -50,7 +55,7 @@ def energies(*paths: str) -> CalibrationReader:
                 fits = dataset.shape in ((size,), (size + 1,)) and dataset.dtype.kind in "uif"
                 if fits and dataset.name != at and size > 1:
                     units = hdf5_file.text_attribute(dataset, "units")
-                    values = hdf5_file.array_of(dataset)
+                    values = _numbers(dataset)
                     yield partial(calibration.axis_from_energies, values, units, size, may_fall=True)
 
     return _first(candidates)
@@ -118,6 +123,20 @@ def first_of(*readers: CalibrationReader) -> CalibrationReader:
             yield partial(reader, file, at, size)
 
     return _first(candidates)
+
+
+def said_by_attributes(file: Any, at: str, size: int) -> Calibration | None:
+    """Read offset and gain among the attributes of the counts or their group, and say so."""
+    nodes = (hdf5_file.dataset_at(file, at), hdf5_file.group_at(file, posixpath.dirname(at)))
+    for node in (one for one in nodes if one is not None):
+        listed = hdf5_file.attribute_names(node)
+        names = [next(filter(word.search, listed), "") for word in (_OFFSET, _GAIN)]
+        terms = [hdf5_file.number_of(hdf5_file.attribute(node, name)) for name in names if name]
+        if len(terms) == 2 and None not in terms:
+            axis, notes = calibration.axis_from_polynomial([term or 0.0 for term in terms], size, "")
+            told = f"The energy calibration is that of the attributes {' and '.join(names)} of {node.name}."
+            return axis, (*notes, told)
+    return None
 
 
 def steps(y: str, x: str, default_units: str = "") -> PixelSizeReader:
@@ -301,9 +320,11 @@ def _channels(file: Any, at: str, size: int) -> tuple[float, float]:
 
 
 def _numbers(value: Any) -> NDArray[np.float64]:
-    if hasattr(value, "id"):
-        value = hdf5_file.array_of(value) if value.dtype.kind in "uif" else hdf5_file.texts_of(value)
-    return np.asarray(value, dtype=np.float64)
+    if not hasattr(value, "id"):
+        return np.asarray(value, dtype=np.float64)
+    scaling = scaling_of(value)
+    stored = hdf5_file.array_of(value) if value.dtype.kind in "uif" else hdf5_file.texts_of(value)
+    return np.asarray(stored, dtype=np.float64) * scaling.factor + scaling.shift
 
 
 def _of_positioners(values: NDArray[np.float64], factor: float | None, note: str) -> PixelSize:

@@ -28,11 +28,12 @@ from napari_xrf.io.hdf5.counts import Hdf5Counts, counts_of
 from napari_xrf.io.hdf5.datasets import DatasetChoice
 from napari_xrf.io.hdf5.layouts import LAYOUTS, Layout, recognised
 from napari_xrf.io.hdf5.location import Location, places_of
+from napari_xrf.io.hdf5.scaling import scaling_of
 from napari_xrf.io.own import cube_files, fit_results
 from napari_xrf.io.stray_detectors import differing
 from napari_xrf.io.whole_counts import MULTIPLIED, RATE, RATES, CountFaults, scale_note, scale_of
 
-_UNKNOWN = Layout("HDF5 dataset", calibration=hdf5_metadata.energies("energy", "../energy"))
+_UNKNOWN = Layout("HDF5 dataset")
 _ABOVE_BEAM = 1.05  # elastic scatter is the highest peak that one photon can make
 _MOST_COMPARED, _COMPARED_BYTES = 64, 2**26  # detectors, and bytes read to compare them
 _STEADY = 0.99  # of the longest live time: the shortest one of pixels that share a time
@@ -220,12 +221,13 @@ def _selected(
 
     if detector == "sum":
         singles = [counts((one,), location.single_axes) for one in location.singles]
-        told = [layout.calibration and _or_none(layout, file, one) for one in singles]
+        told = [_or_none(layout, file, one) for one in singles]
         # A sum that the file holds adds channels, whatever their energies.
         if location.total and not _apart(told):
             return [counts((location.total,), location.axes)], location.names, None
-        alike = all(one.stored_shape == singles[0].stored_shape and axis == told[0]
-                    for one, axis in zip(singles, told, strict=True))  # fmt: skip
+        kinds = [(one.stored_shape, one.scale, one.shift, axis)
+                 for one, axis in zip(singles, told, strict=True)]  # fmt: skip
+        alike = all(kind == kinds[0] for kind in kinds)
         return [counts(location.singles, location.single_axes)] if alike else singles, location.names, None
     named = [str(name) for name in location.names]
     wanted = str(detector)
@@ -242,7 +244,7 @@ def _selected(
 
 
 def _calibration(layout: Layout, file: Any, counts: Hdf5Counts) -> Calibration | None:
-    return layout.calibration(file, counts.sources[0], counts.shape[2]) if layout.calibration else None
+    return layout.energies(file, counts.sources[0], counts.shape[2])
 
 
 def _or_none(layout: Layout, file: Any, counts: Hdf5Counts) -> Calibration | None:
@@ -300,7 +302,8 @@ def _described(
     if beam is not None:
         told["excitation"] = replace(told["excitation"], kind="monochromatic", energy_kev=beam)
     rate, rated = _rate(file[at], live_time)
-    notes = [*location.notes, *size_notes, *rated]
+    scaled = (scaling_of(file[part.sources[0]]).note for part in parts)
+    notes = [*location.notes, *size_notes, *rated, *filter(None, scaled)]
     if backwards is not None:
         turned = int(backwards.sum())
         notes.append(f"{turned} rows were measured backwards; {location.turned_by}.")
@@ -314,7 +317,7 @@ def _described(
         provenance=Provenance(str(path), layout.name, names, tuple(notes)),
         **told,
     )
-    return cube, [replace(part, backwards=backwards, scale=rate) for part in parts]
+    return cube, [replace(part.scaled(rate), backwards=backwards) for part in parts]
 
 
 def _rate(dataset: Any, live_time: NDArray[np.float64] | None) -> tuple[float, tuple[str, ...]]:
@@ -382,7 +385,7 @@ def _prepared(counts: Hdf5Counts, sample: NDArray[Any], scale: float, fits: bool
     finite = sample[np.isfinite(sample)]
     wide = counts.wide or bool(finite.size and float(finite.max()) * scale > _NEAR_32_BITS and not fits)
     fractional = fits or bool(np.any(finite * scale != np.rint(finite * scale)))
-    return replace(counts, fractional=fractional, wide=wide, scale=counts.scale * scale)
+    return replace(counts, fractional=fractional, wide=wide).scaled(scale)
 
 
 def _stored_sum(

@@ -58,7 +58,9 @@ _SINGLE = 0.2  # of the steps that are one channel, at least, in a table with ga
 _EVEN = 0.02  # of a step between energies, as they are rounded
 _LARGEST_LOGARITHM = 25.0  # to the base e; of more counts than any channel holds
 _SMALL, _FEWEST_POWERS, _WHOLE = 30.0, 6, 0.05  # counts that three decimals of a logarithm tell apart
-_PARTED = re.compile(r"\s*[:=\t,;]+\s*")
+# A comma between digits belongs to a number.
+_PARTED = re.compile(r"\s*(?:[:=\t;]|(?<!\d),|,(?!\d))+\s*|\s{2,}")
+_EITHER = re.compile(r"[1-9]\d{0,2},\d{3}(?![\d.,])")  # whole thousands, or three decimals
 _PER_CHANNEL = re.compile(r"(k?ev) ?(?:per|/) ?ch|energy of ch\((k?ev)\)")
 _COUNTED = re.compile(r"^points$|num.* ch")
 _VOLTAGE = re.compile("tube voltage|high voltage|hv adc|^(tube )?kv$|^primary energy$")
@@ -108,7 +110,7 @@ def read_columns(path: Path, lines: Sequence[str], wanted: int | None = None) ->
     steps = np.ones(1) if places is None else np.diff(places)
     if not (np.all(steps > 0) or np.all(steps < 0)):
         raise FileError(path, "holds two columns of which the first neither rises nor falls: no energies")
-    known = _entries(found.about)
+    known, doubted = _settled(_entries(found.about), lines)
 
     def find() -> Calibration | None:
         said = _said_axis(known, size, 0.0 if places is None else float(places[0]))
@@ -133,7 +135,7 @@ def read_columns(path: Path, lines: Sequence[str], wanted: int | None = None) ->
         live_time=live_time,
         excitation=_said_excitation(known, found.about),
     )
-    warnings = (*gaps, *parted, *notes, *told, *faults, *unended(path))
+    warnings = (*doubted, *gaps, *parted, *notes, *told, *faults, *unended(path))
     return one_pixel_cube(path, spectrum, layout="plain spectrum", warnings=warnings)
 
 
@@ -272,6 +274,24 @@ def _entries(lines: Sequence[str]) -> dict[str, str]:
     """Return what lines such as ``Live Time,170.2`` or ``Tube anode: Mo`` name, in lower case."""
     parts = (_PARTED.split(line.strip(' "\t,;').replace('"', ""), maxsplit=1) for line in lines)
     return {key.strip().lower(): text for key, *rest in parts for text in rest}
+
+
+def _settled(known: dict[str, str], lines: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the values, those such as ``1,200`` without their comma where the file has decimal points.
+
+    Where it has no decimal comma either, a warning says how they are taken.
+    """
+    either = {key: text for key, text in known.items() if _EITHER.match(text)}
+    if any(re.search(r"\d\.\d", line) for line in lines):
+        return known | {key: text.replace(",", "", 1) for key, text in either.items()}, ()
+    others = [text for key, text in known.items() if key not in either]
+    others += [line for line in lines if "\t" in line or ";" in line]
+    if any(re.search(r"\d,\d", text) for text in others):
+        return known, ()
+    return known, tuple(
+        f"The comma in {text!r} ({key}) is taken as the decimal one; if it parts thousands, take it out."
+        for key, text in either.items()
+    )
 
 
 def _said_axis(known: dict[str, str], size: int, first: float) -> Calibration | None:
