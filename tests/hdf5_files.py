@@ -1003,6 +1003,36 @@ def chess_phynx(path: Path) -> Expected:
     return Expected("CHESS (phynx)", 2 * counts, (0.2, 0.02), detectors=detectors, warning="backwards")
 
 
+def beside_energies(path: Path) -> Expected:
+    """As scripts and netCDF hold it: images over energy, and a background of the same shape."""
+    counts = spectra(4)
+    with h5py.File(path, "w") as file:
+        file["counts"] = np.moveaxis(counts, 2, 0)
+        file["background"] = np.ones_like(file["counts"])
+        file["Energy_keV"] = -0.05 + 0.02 * np.arange(SHAPE[2])
+        for name, step, size in (("y", 3.0, 3), ("x", 2.0, 4)):
+            file[name] = step * np.arange(size)
+            file[name].attrs["units"] = "µm"
+    return Expected("spectra beside energies", counts, (-0.05, 0.02), (3.0, 2.0))
+
+
+def gda_nameless(path: Path) -> Expected:
+    """As GDA writes a scan since 2018: places named, elements and channels not."""
+    one, two = spectra(1), spectra(2)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/Xspress3A")
+        group.attrs.update({"NX_class": "NXdata", "signal": "data"})
+        group.attrs["axes"] = ["stage_y_value_set", "stage_x_value_set", ".", "."]
+        group["data"] = np.stack([one, two], axis=2)
+        for name, step, size in (("stage_y_value_set", 0.003, 3), ("stage_x_value_set", 0.002, 4)):
+            group[name] = step * np.arange(size)
+            group[name].attrs["units"] = "mm"
+    detectors = {"0": one, "1": two}
+    return Expected(
+        "NeXus", one + two, pixel_size=(3.0, 2.0), detectors=detectors, warning="No energy calibration"
+    )
+
+
 BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     gse, gse_v1, pyxrf, maps_v10, maps_v9, maps_v9_energy_last, maps_raw, hyperspy, xproc,
     pymca_stack, pymca_nexus_plus, pymca_bare, pymca_workspace, bliss, bliss_stopped, diamond_i18,
@@ -1015,5 +1045,5 @@ BUILDERS: tuple[Callable[[Path], Expected], ...] = (
     nexus_channels, hyperspy_x_first, xismus, ganx, xrdxrfutils, nexus, nexus_energy_first,
     nexus_detector_axis, bliss_corrected, pyxrf_empty_sum, pyxrf_sum_of_one, nexus_in_lengths,
     pymca_channels, edax, edax_arrays, aps_confocal_flat, soleil_numbered, soleil_points, crono,
-    chess_phynx,
+    chess_phynx, beside_energies, gda_nameless,
 )  # fmt: skip

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+import hdf5_files
 from napari_xrf import io
 from napari_xrf.core.errors import FileError
 from napari_xrf.io.scans import grid_among
@@ -415,3 +416,47 @@ def test_numbers_that_are_no_counts_are_cut_and_sums_hold(tmp_path, kind):
     cube, _, told = read(tmp_path / "a.h5")
     assert "12 values were too large for counts and cut" in told
     assert int(cube.sum_spectrum()[100]) == 12 * 2**48 + int(COUNTS[2:, :, 100].sum())
+
+
+@pytest.mark.parametrize("ending", ["nc", "mat", "datastack"])
+def test_hdf5_under_endings_of_other_programs(tmp_path, ending):
+    expected = hdf5_files.beside_energies(tmp_path / f"a.{ending}")
+    _, counts, _ = read(tmp_path / f"a.{ending}")
+    np.testing.assert_array_equal(counts, expected.counts)
+
+
+@pytest.mark.parametrize(("first", "step"), [(7.0, 0.001), (0.0, 0.001)])
+def test_stacks_over_energies_that_no_xray_spectrum_has(tmp_path, first, step):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["stack"] = COUNTS
+        file["energy"] = first + step * np.arange(512)
+    with pytest.raises(FileError, match="no known layout"):
+        io.read(tmp_path / "a.h5")
+
+
+def test_images_of_cameras_in_a_scan_are_no_spectra(tmp_path):
+    places = {"y": Y[:, 0], "x": X[0]}
+    images = np.zeros((4, 6, 300, 512), np.uint8)
+    path = nxdata(tmp_path / "a.nxs", images, places, {"axes": ["y", "x", ".", "."]})
+    with pytest.raises(FileError, match="no known layout"):
+        io.read(path)
+
+
+def test_scans_of_sardana(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry12/title"] = "mesh sx 0 15 5 sy 0 6 3 0.1 False"
+        file["entry12/measurement/mca"] = COUNTS.reshape(24, 512)
+        for name, places in (("sx", X), ("sy", Y)):
+            file[f"entry12/measurement/{name}"] = places.ravel()
+    np.testing.assert_array_equal(read(tmp_path / "a.h5")[1], COUNTS)
+
+
+def test_a_number_that_marks_what_was_not_measured(tmp_path):
+    counts = np.concatenate([COUNTS, np.full_like(COUNTS[:1], 65535)])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["xrfmap/detsum/counts"] = counts
+        file["xrfmap/detsum/counts"].attrs["_FillValue"] = np.uint16(65535)
+    _, read_counts, told = read(tmp_path / "a.h5")
+    np.testing.assert_array_equal(read_counts[:4], COUNTS)
+    assert not read_counts[4].any()
+    assert "65535 marks what was not measured" in told

@@ -335,6 +335,8 @@ def _format_of(path: str | Path) -> tuple[Path, Format]:
             return file, row
     if (text := _text_format(file, head)) is not None:
         return file, text
+    if HDF5_SIGNATURE in head:  # netCDF, MATLAB and others under endings of their own
+        return file, next(row for row in FORMATS if HDF5_SIGNATURE in row.signatures)
     if not candidates:
         known = ", ".join(sorted({suffix for row in FORMATS for suffix in row.suffixes}))
         if suffix in _OTHERS:

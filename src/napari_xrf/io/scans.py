@@ -84,6 +84,11 @@ def grid_of(
     return Grid((rows, columns), motors, notes, bool(_ALTERNATING.search(command)))
 
 
+def is_mesh(command: str) -> bool:
+    """Tell whether a scan command names one that makes a map."""
+    return re.split(r"[\s(]", command.strip().lower())[0] in (*_MESHES, "fscan2d")
+
+
 def grid_among(positions: Mapping[str, NDArray[np.float64]]) -> tuple[Grid, NDArray[np.bool_] | None] | None:
     """Return the grid that two of several axes form, its motors named, and which rows ran backwards.
 

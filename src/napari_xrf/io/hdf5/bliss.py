@@ -32,7 +32,8 @@ def locate(file: Any) -> list[Location]:
     """Find the detectors of the BLISS scans that have some; the command in ``title`` gives the shape."""
     found: dict[str, Location] = {}
     for name in sorted(hdf5_file.children(file), key=_number_of):
-        folder = f"/{name}/measurement" if _ENTRY.match(name) else ""
+        title = hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{name}/title"))
+        folder = f"/{name}/measurement" if _ENTRY.match(name) or scans.is_mesh(title) else ""
         paths = [f"{folder}/{child}" for child in hdf5_file.children(hdf5_file.group_at(file, folder))]
         # measurement holds links to those of the instrument, which some programs leave out; silx: mca_0
         beside = hdf5_file.matching(file, f"/{name}/instrument/{'*' if folder else 'mca_[0-9]*'}/data")

@@ -17,7 +17,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import SLAB, scratch_array
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5.chunks import box_of
-from napari_xrf.io.hdf5.scaling import scaling_of
+from napari_xrf.io.hdf5.scaling import blank_of, scaling_of
 from napari_xrf.io.whole_counts import CountFaults, measured, narrowest, whole_counts
 
 TILE_BYTES = 16 * 2**20  # decompressed in a fraction of a second, so that cancelling feels immediate
@@ -57,6 +57,7 @@ class Hdf5Counts:
     wide: bool = False
     scale: float = 1.0  # what each value is multiplied by, and what is added to it then
     shift: float = 0.0
+    blank: float | None = None  # the number that marks what was not measured
     faults: CountFaults = field(default_factory=CountFaults)  # what was wrong with the values read so far
     stamp: tuple[int, int] = (0, 0)  # of the file when it was opened, (0, 0) for one that may grow
 
@@ -275,9 +276,10 @@ class Hdf5Counts:
         picks = {"d": slice(None) if self.element is None else self.element, **chosen}
         if self.falling and isinstance(span := picks["e"], slice):
             picks["e"] = slice(self._length("e") - span.stop, self._length("e") - span.start)
-        values = measured(
-            box_of(dataset, [picks[letter] for letter in self.axes]), self.faults, summed=self.is_sum
-        )
+        values = box_of(dataset, [picks[letter] for letter in self.axes])
+        if self.blank is not None:
+            values = np.where(values == self.blank, values.dtype.type(0), values)
+        values = measured(values, self.faults, summed=self.is_sum)
         if (self.scale, self.shift) != (1, 0):
             scaled = values * self.scale + self.shift
             whole = np.rint(scaled)
@@ -392,8 +394,7 @@ def counts_of(
     if picked is not None and not 0 <= picked.min(initial=0) <= picked.max(initial=0) < lengths["n"]:
         raise FileError(path, f"is damaged: pixels are of points that {first.name} does not hold")
     scaling = scaling_of(first)
-    if (scaling.factor, scaling.shift) != (1, 0):
-        dtype = np.dtype(np.float64)
+    dtype = np.dtype(np.float64) if scaling.is_needed else dtype
     return Hdf5Counts(
         path,
         sources,
@@ -407,5 +408,6 @@ def counts_of(
         picked,
         scale=scaling.factor,
         shift=scaling.shift,
+        blank=blank_of(first),
         stamp=stamp,
     )

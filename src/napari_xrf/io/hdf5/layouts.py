@@ -282,6 +282,12 @@ LAYOUTS = (
         beam_energy=_DIAMOND_BEAM,
         details=hdf5_description.nexus_details,
     ),
+    Layout(
+        "spectra beside energies",
+        locate=locate.beside_energies,
+        calibration=energies("*[Ee][Nn][Ee][Rr][Gg]*"),
+        pixel_size=steps("y", "x"),
+    ),
 )
 
 

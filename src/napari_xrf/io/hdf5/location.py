@@ -1,5 +1,6 @@
 """Where the counts of an HDF5 map are: by paths, or for layouts that a list of paths cannot describe."""
 
+import contextlib
 import posixpath
 import re
 from dataclasses import dataclass, replace
@@ -9,14 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xrf.core.errors import FileError
-from napari_xrf.io import scans
+from napari_xrf.core.errors import FileError, InvalidInput
+from napari_xrf.io import calibration, scans
 from napari_xrf.io.hdf5 import file as hdf5_file
 from napari_xrf.io.hdf5 import nanomax
 from napari_xrf.io.own.files import is_cube_file
 
 MIN_CHANNELS, MAX_CHANNELS = 256, 16384
 _MOST_DETECTORS = 128
+_MOST_ELEMENTS = 40  # of one detector
+_FIRST_KEV, _LAST_KEV = 2.0, 4.0  # where the energies of X-ray spectra begin at most, and end at least
 _FINEST_UM = 0.005
 _ENERGY_NAME = re.compile(r"^e$|energy|channel|mca|spectrum|spectra")
 _DETECTOR_NAMES = ("detector", "element", "det", "channel")
@@ -474,6 +477,34 @@ def nexus(file: Any) -> list[Location]:
     return found
 
 
+def beside_energies(file: Any) -> list[Location]:
+    """Find datasets (Y, X, E), energy anywhere, with the energies of that axis beside them, as scripts do."""
+    found = []
+    for path, node in hdf5_file.walk(file):
+        folder, _, name = path.rpartition("/")
+        plain = (
+            getattr(node, "ndim", 0) == 3
+            and node.dtype.kind in "uif"
+            and not _NO_SPECTRA.search(name.lower())
+        )
+        for beside in hdf5_file.children(hdf5_file.group_at(file, folder or "/")) if plain else ():
+            scale = hdf5_file.dataset_at(file, f"{folder}/{beside}") if "energ" in beside.lower() else None
+            if scale is None or scale.ndim != 1 or scale.dtype.kind not in "uif":
+                continue
+            at = [
+                axis
+                for axis, size in enumerate(node.shape)
+                if size >= MIN_CHANNELS and 0 <= scale.size - size <= 1
+            ]
+            with contextlib.suppress(InvalidInput):
+                units = hdf5_file.text_attribute(scale, "units")
+                axis, _ = calibration.axis_from_energies(hdf5_file.array_of(scale), units, may_fall=True)
+                if len(at) == 1 and axis.offset < _FIRST_KEV and axis.energies[-1] > _LAST_KEV:
+                    found.append(Location(path, _scan_letters(3, at[0])))
+                    break
+    return found
+
+
 def looks_spectral(shape: tuple[int, ...]) -> bool:
     """Tell whether a shape speaks for (Y, X, E): many channels, twice as many as rows and columns."""
     return (
@@ -602,6 +633,13 @@ def _energy_axis(file: Any, path: str, dataset: Any, names: list[str]) -> int | 
     if dataset.shape[last] < MIN_CHANNELS:
         return None
     spectrum = hdf5_file.text_attribute(dataset, "interpretation") == "spectrum"
+    nameless = [at for at, name in enumerate(names) if name in ("", ".")]
+    # Places are named, detectors and channels are not (GDA); an image has two long sides.
+    counted = (
+        nameless[-1:] == [last] and len(nameless) < dataset.ndim and not _NO_SPECTRA.search(path.lower())
+    )
+    if counted and max((dataset.shape[at] for at in nameless[:-1]), default=0) <= _MOST_ELEMENTS:
+        spectrum = True
     if spectrum or posixpath.basename(path).startswith("mca"):
         return last
     beside = posixpath.dirname(path)

@@ -303,7 +303,11 @@ def _described(
         told["excitation"] = replace(told["excitation"], kind="monochromatic", energy_kev=beam)
     rate, rated = _rate(file[at], live_time)
     scaled = (scaling_of(file[part.sources[0]]).note for part in parts)
+    blank = {f"{part.blank:g}" for part in parts if part.blank is not None}
     notes = [*location.notes, *size_notes, *rated, *filter(None, scaled)]
+    notes += (
+        [f"{', '.join(blank)} marks what was not measured, as the file says (_FillValue)."] if blank else []
+    )
     if backwards is not None:
         turned = int(backwards.sum())
         notes.append(f"{turned} rows were measured backwards; {location.turned_by}.")

@@ -15,6 +15,17 @@ class Scaling:
     shift: float = 0.0
     note: str = ""
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether numbers change."""
+        return (self.factor, self.shift) != (1, 0)
+
+
+def blank_of(dataset: Any) -> float | None:
+    """Return the number above 0 that marks what was not measured (netCDF's ``_FillValue``), or None."""
+    marked = _number(hdf5_file.attribute(dataset, "_FillValue"))
+    return marked if marked is not None and marked > 0 else None
+
 
 def scaling_of(dataset: Any) -> Scaling:
     """Return how a dataset's numbers become what they stand for.
@@ -44,10 +55,9 @@ def _told(factor: float, shift: float, words: tuple[str, str]) -> Scaling:
     said = " and ".join(words[: 1 + (shift != 0)])
     if not (factor > 0 and math.isfinite(shift)):
         return Scaling(note=f"The file's {said}, {factor:g}, makes no sense and is not applied.")
-    if (factor, shift) == (1, 0):
-        return Scaling()
     done = [f"multiplied by {factor:g}"] * (factor != 1) + [f"moved by {shift:g}"] * (shift != 0)
-    return Scaling(factor, shift, f"The file's numbers were {' and '.join(done)}, as it says ({said}).")
+    note = f"The file's numbers were {' and '.join(done)}, as it says ({said})." if done else ""
+    return Scaling(factor, shift, note)
 
 
 def _number(value: Any) -> float | None:
