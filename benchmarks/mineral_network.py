@@ -193,7 +193,8 @@ def grains(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
 
 def _grains_of(model: Model, rock: str, options: argparse.Namespace) -> list[Grain]:
     """Return what a network says of the nearly pure grains of a rock map, and which names are right."""
-    made = rock_map(rock, options.seed, Draws(1000.0, options.size, secondary=False), options.folder)
+    draws = Draws(1000.0, options.size, secondary=False, preset=options.preset)
+    made = rock_map(rock, options.seed, draws, options.folder)
     known = calibrate_map(made.cube).checked()
     said = predict(model, known, outputs=("minerals",))
     search = search_minerals(known, (*load_library(), *metals()))

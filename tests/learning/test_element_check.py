@@ -8,6 +8,7 @@ import pytest
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
+from napari_xrf.learning.prediction import element_check
 from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.learning.prediction.element_check import checked_presence
 from napari_xrf.learning.weights import load_model
@@ -52,6 +53,17 @@ def test_what_stands_clear_is_added_to_one_spectrum_only(known):
     left, notes = checked(calibrate_map(plate((2, 2))), 0, 0.9, 0, 0.1, 0, 0)
     assert not notes
     assert (left[..., NAMES.index("Fe")] == np.float32(0.1)).all()
+
+
+def test_what_the_fit_is_hardly_sure_of_is_added_where_it_is_significant(known, monkeypatch):
+    """Zirconium of a basalt glass, at 20 standard errors, is a sixth of what lies at its place."""
+    (iron,) = (one for one in known.elements if one.element == "Fe")
+    for significance, added in ((20.0, True), (5.0, False)):
+        evidence = replace(iron.evidence, significance=significance, contrast=0.17)
+        seen = replace(iron, probability=0.65, evidence=evidence)
+        monkeypatch.setattr(element_check, "find_elements", lambda *_, found=seen, **__: (found,))
+        left, _ = checked(known, 0, 0, 0, 0.04, 0, 0)
+        assert (left[0, 0, NAMES.index("Fe")] == np.float32(0.65)) == added
 
 
 def test_nothing_is_checked_on_a_doubtful_axis_or_a_gas_detector(known):

@@ -7,11 +7,12 @@ from scipy.ndimage import gaussian_filter
 from napari_xrf.core import scratch
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import members_of
+from napari_xrf.core.progress import ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction.answer_sets import AnswerClasses
 from napari_xrf.learning.prediction.answers import predict
-from napari_xrf.learning.prediction.grains import named_by_grains, said_of_mixtures
-from napari_xrf.learning.prediction.name_check import lines_beneath, weighed
+from napari_xrf.learning.prediction.grains import look_at_grains, named_by_grains, said_of_mixtures
+from napari_xrf.learning.prediction.name_check import ELECTRON_GRAIN_WEIGHTS, GRAIN_WEIGHTS, lines_beneath, weighed
 from napari_xrf.learning.prediction.network_method import check_method, classify_by, with_checked_names
 from napari_xrf.learning.prediction.views import label_map_of
 from napari_xrf.learning.weights import load_model, models_giving
@@ -168,10 +169,9 @@ def test_what_a_network_says_lies_on_disk_where_memory_is_small(monkeypatch):
         np.testing.assert_array_equal(small.confidence, whole.confidence)
 
 
-@pytest.fixture(scope="module")
-def rock():
+def seen_by(preset):
     """Blocks of quartz, pyrite and calcite, seen by a wide beam."""
-    instrument = load_instrument("m4")
+    instrument = load_instrument(preset)
     formulas = ("SiO2", "FeS2", "CaCO3")
     spectra = [simulate_spectrum(formula, instrument, counts=1500)[0] for formula in formulas]
     place = np.add.outer(np.arange(24) // 8, np.arange(24) // 8) % 3
@@ -179,6 +179,11 @@ def rock():
     counts = np.random.default_rng(5).poisson(seen @ [each.counts for each in spectra]).astype(np.uint32)
     cube = SpectralCube(counts, spectra[0].energy, excitation=excitation_of(instrument))
     return cube, place, seen.max(axis=2)
+
+
+@pytest.fixture(scope="module")
+def rock():
+    return seen_by("m4")
 
 
 def test_pixels_between_grains_are_mixtures_of_what_lies_in_these(rock):
@@ -198,6 +203,17 @@ def test_pixels_between_grains_are_mixtures_of_what_lies_in_these(rock):
     assert right[between].mean() > 0.85
     # Where the halves are about equal, nobody knows.
     assert found.confidence[largest < 0.55].mean() < found.confidence[largest > 0.95].mean() - 0.1
+
+
+@pytest.mark.parametrize(
+    ("preset", "weights"), [("m4", GRAIN_WEIGHTS), ("sem-eds", ELECTRON_GRAIN_WEIGHTS)]
+)
+def test_grains_are_weighed_as_their_excitation_asks(preset, weights):
+    cube, _, _ = seen_by(preset)
+    model, search = load_model("mineral-mlp"), search_minerals(cube, load_library())
+    said = predict(model, search.measured, outputs=("minerals",), calibrate=False)
+    grains = look_at_grains(model, said, label_map_of(said), search, ignore_progress)
+    assert grains.weights == weights
 
 
 def test_pixels_without_neighbours_of_their_kind_are_named_by_themselves(rock):
@@ -226,3 +242,12 @@ def test_the_lines_tell_what_a_network_takes_for_its_neighbour():
     assert told.max() < 0.7
     (as_well,) = weighed(answers, np.array([[1.0, 1.0]]))
     assert as_well[0] > 0.9
+
+
+def test_misfits_of_lines_say_less_under_electrons():
+    """The same misfit of lines says less there, since what is expected of them is nearer to the truth."""
+    answers, squares = np.array([[0.9, 0.02, 0.08]], dtype=np.float32), np.array([[9.0, 9.0]])
+    tube, electrons = (weighed(answers, squares, each)[0] for each in (GRAIN_WEIGHTS, ELECTRON_GRAIN_WEIGHTS))
+    assert tube.argmax() == 2
+    assert electrons[0] > 0.2
+    assert electrons[1] < 0.1 * electrons[0]

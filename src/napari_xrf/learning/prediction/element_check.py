@@ -2,7 +2,7 @@
 
 A network does not tell reflections, a tube's own scattered lines and sums of pulses from elements as well as
 a model of the whole spectrum does: on a plate of copper it takes a reflection for vanadium. So an element is
-doubted that a fit does without; and where the map is one spectrum, one is added that stands clear in the fit.
+doubted that a fit does without; and where the map is one spectrum, one is added that the fit finds and is sure of.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,8 +21,7 @@ from napari_xrf.physics.excitation import COARSE_FWHM_EV
 # Times the odds of an element that the fit does without. Of other code's elements that are there and that the
 # network names, it does without 1 in 25; of those that are not there, nearly always.
 _DOUBTED = 0.05
-# What a fit sees of an element that it adds: its probability, standard errors, height over all else there.
-_SURE, _SIGNIFICANT, _CLEAR = 0.9, 8.0, 0.5
+_SIGNIFICANT = 8.0  # standard errors of an element that the fit finds, from which it is added
 
 
 def checked_presence(
@@ -46,9 +45,9 @@ def checked_presence(
     borne_out = found.keys() | {seen.element for seen in known.evidence if is_beyond_doubt(seen)}
     doubted = np.array([name not in borne_out and _is_fitted(name, known) for name in names])
     factors = np.where(doubted, np.float32(_DOUBTED), np.float32(1))
-    clear = {one.element: one.probability for one in found.values() if _is_clear(one)}
-    if not known.cube.is_one_spectrum:  # in which pixels is not known
-        clear = {}
+    clear = {}
+    if known.cube.is_one_spectrum:  # of a map it is not known in which pixels
+        clear = {name: one.probability for name, one in found.items() if _is_clear(one)}
     least = np.array([clear.get(name, 0.0) for name in names], dtype=np.float32)
 
     def check(block: NDArray[np.float32], _: slice) -> NDArray[np.float32]:
@@ -67,13 +66,7 @@ def _is_fitted(element: str, known: CalibratedMap) -> bool:
 
 
 def _is_clear(one: FoundElement) -> bool:
-    seen = one.evidence
-    return (
-        seen is not None
-        and one.probability >= _SURE
-        and seen.significance >= _SIGNIFICANT
-        and seen.contrast >= _CLEAR
-    )
+    return one.evidence is not None and one.evidence.significance >= _SIGNIFICANT
 
 
 def _notes(names: NDArray[np.str_], doubted: NDArray[np.bool_], added: NDArray[np.bool_]) -> Iterator[str]:

@@ -28,7 +28,7 @@ from napari_xrf.learning.prediction.answer_sets import (
     set_level,
 )
 from napari_xrf.learning.prediction.answers import excitation_found, predict
-from napari_xrf.learning.prediction.name_check import lines_against, weighed
+from napari_xrf.learning.prediction.name_check import ELECTRON_GRAIN_WEIGHTS, GRAIN_WEIGHTS, lines_against, weighed
 from napari_xrf.learning.prediction.one_element import shared_out
 from napari_xrf.learning.prediction.prediction import Prediction
 from napari_xrf.learning.prediction.views import label_map_of
@@ -37,6 +37,7 @@ from napari_xrf.minerals.likelihood.independent_pixels import independent_pixels
 from napari_xrf.minerals.mixing.ends import End, belief_in_ends, learn_ends
 from napari_xrf.minerals.mixing.mixtures import MOST_MISFIT, Mixing, Mixtures
 from napari_xrf.minerals.search import MineralSearch
+from napari_xrf.physics.source import ElectronBeam
 
 _LEAST = 1e-6  # probability of a name
 _BESIDE = 0.1  # of how likely a grain's likeliest class is, from which another is named with it
@@ -57,6 +58,7 @@ class Grains:
     of_pixels: NDArray[np.float32]  # (n, K + 1) what is said of them
     believed: float  # how far names are, for the size of grains
     notes: tuple[str, ...]
+    weights: tuple[float, float, float]  # that answers, lines and strangers have under this excitation
 
 
 def named_by_grains(
@@ -80,10 +82,11 @@ def named_by_grains(
     grains = look_at_grains(model, said, label_map_of(possible), search, progress)
     if grains is None:
         return None
-    names = _narrowed(weighed(grains.answers, grains.squares), said, narrowed)
+    names = _narrowed(weighed(grains.answers, grains.squares, grains.weights), said, narrowed)
     at = np.vstack([grains.squares, np.zeros_like(grains.squares[:1])])[grains.sampled]
     inside = grains.sampled[:, None] >= 0
-    seen = _narrowed(np.where(inside, weighed(grains.of_pixels, at), grains.of_pixels), said, narrowed)
+    by_lines = weighed(grains.of_pixels, at, grains.weights)
+    seen = _narrowed(np.where(inside, by_lines, grains.of_pixels), said, narrowed)
     classes, kinds, sure = _named(AnswerClasses.of(said.description, seen, level), names, level)
     named = kinds < len(classes.description.names)
     if np.unique(kinds[named]).size < 2:
@@ -126,8 +129,20 @@ def look_at_grains(
     sampled, of_pixels = _sampled(said, places)
     # Of many counts a network heeds what nobody models as well: the scatter of goethite and magnetite.
     both = (answers_of(answers, slice(0, 1))[0] + _means(of_pixels, sampled, len(ends))) / 2
-    notes = (*taught.notes, *doubts)
-    return Grains(binned, ends, places, both, squares, doubted, sampled, of_pixels, believed, notes)
+    electrons = isinstance(known.instrument.source, ElectronBeam)
+    return Grains(
+        binned,
+        ends,
+        places,
+        both,
+        squares,
+        doubted,
+        sampled,
+        of_pixels,
+        believed,
+        notes=(*taught.notes, *doubts),
+        weights=ELECTRON_GRAIN_WEIGHTS if electrons else GRAIN_WEIGHTS,
+    )
 
 
 def _named(
