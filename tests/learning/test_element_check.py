@@ -77,6 +77,18 @@ def test_nothing_is_checked_on_a_doubtful_axis_or_a_gas_detector(known):
         assert not notes
 
 
+def test_what_a_fit_finds_on_a_gas_detector_is_told_and_not_believed(known, monkeypatch):
+    """Chalk below a painting is background to networks for such cameras, which said nothing of it."""
+    wide = replace(known.detector, noise_fwhm_ev=1200.0)
+    camera = replace(known, calibration=replace(known.calibration, detector=wide, doubtful=True))
+    seen = tuple(one for one in known.elements if one.element == "Fe")
+    monkeypatch.setattr(element_check, "find_elements", lambda *_, **__: seen)
+    for chance, told in ((0.1, ["Fe"]), (0.9, [])):
+        left, notes = checked(camera, 0, 0.9, 0, chance, 0, 0)
+        assert left[0, 0, NAMES.index("Fe")] == np.float32(chance)
+        assert [note.rpartition(": ")[2] for note in notes] == told
+
+
 def test_evidence_is_the_same_however_it_is_come_by(known):
     anew = pickle.loads(pickle.dumps(replace(known)))
     assert {one.element for one in anew.evidence} == {one.element for one in known.evidence} >= {"Ca", "Fe"}

@@ -279,7 +279,8 @@ def _axis_notes(known: CalibratedMap) -> tuple[str]:
     if refined == read:
         return ("the file's energy axis was used as it is",)
     shift, gain = 1000 * (refined.offset - read.offset), refined.width / read.width - 1
-    if abs(shift) < 0.5 and abs(gain) < 5e-5:
+    shift = round(shift) + 0.0  # of -0.2 no "-0"
+    if not shift and abs(gain) < 5e-5:
         return ("the map's peaks lie where the file's energy axis has them",)
     return (f"the energy axis was refined by {shift:+.0f} eV and {gain:+.2%}",)
 

@@ -34,14 +34,19 @@ def checked_presence(
     """Return probabilities (Y, X, K) of elements as far as the sum spectrum bears them out, and notes.
 
     They may be changed in place. Nothing changes of an element without a main line in the fitted energies,
-    nor on an axis that is in doubt, nor on a gas detector, whose peaks the fit does not tell apart.
+    nor on an axis that is in doubt, nor on a gas detector, whose peaks the fit does not tell apart: what it
+    finds there, and the network does not, is told.
 
     ``names``, ``named``: the K elements, and which of them the network names in the sum spectrum: notes tell
     of what changes. ``known``: the map.
     """
-    if known.doubt or 1000 * float(known.detector.fwhm(MN_KA_KEV)) > COARSE_FWHM_EV:
+    coarse = 1000 * float(known.detector.fwhm(MN_KA_KEV)) > COARSE_FWHM_EV
+    if known.doubt and not coarse:
         return probability, ()
     found = {one.element: one for one in find_elements(known, progress=progress)}
+    if coarse:
+        unnamed = [name for name, own in zip(names, named, strict=True) if name in found and not own]
+        return probability, tuple(_unnamed(unnamed))
     borne_out = found.keys() | {seen.element for seen in known.evidence if is_beyond_doubt(seen)}
     doubted = np.array([name not in borne_out and _is_fitted(name, known) for name in names])
     factors = np.where(doubted, np.float32(_DOUBTED), np.float32(1))
@@ -67,6 +72,11 @@ def _is_fitted(element: str, known: CalibratedMap) -> bool:
 
 def _is_clear(one: FoundElement) -> bool:
     return one.evidence is not None and one.evidence.significance >= _SIGNIFICANT
+
+
+def _unnamed(elements: Sequence[str]) -> Iterator[str]:
+    if elements:
+        yield f"found by a fit of the sum spectrum, and not named in it by the network: {', '.join(elements)}"
 
 
 def _notes(names: NDArray[np.str_], doubted: NDArray[np.bool_], added: NDArray[np.bool_]) -> Iterator[str]:
