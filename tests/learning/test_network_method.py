@@ -12,7 +12,12 @@ from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.prediction.answer_sets import AnswerClasses
 from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.learning.prediction.grains import look_at_grains, named_by_grains, said_of_mixtures
-from napari_xrf.learning.prediction.name_check import ELECTRON_GRAIN_WEIGHTS, GRAIN_WEIGHTS, lines_beneath, weighed
+from napari_xrf.learning.prediction.name_check import (
+    ELECTRON_GRAIN_WEIGHTS,
+    GRAIN_WEIGHTS,
+    lines_beneath,
+    weighed,
+)
 from napari_xrf.learning.prediction.network_method import check_method, classify_by, with_checked_names
 from napari_xrf.learning.prediction.views import label_map_of
 from napari_xrf.learning.weights import load_model, models_giving
@@ -205,9 +210,7 @@ def test_pixels_between_grains_are_mixtures_of_what_lies_in_these(rock):
     assert found.confidence[largest < 0.55].mean() < found.confidence[largest > 0.95].mean() - 0.1
 
 
-@pytest.mark.parametrize(
-    ("preset", "weights"), [("m4", GRAIN_WEIGHTS), ("sem-eds", ELECTRON_GRAIN_WEIGHTS)]
-)
+@pytest.mark.parametrize(("preset", "weights"), [("m4", GRAIN_WEIGHTS), ("sem-eds", ELECTRON_GRAIN_WEIGHTS)])
 def test_grains_are_weighed_as_their_excitation_asks(preset, weights):
     cube, _, _ = seen_by(preset)
     model, search = load_model("mineral-mlp"), search_minerals(cube, load_library())

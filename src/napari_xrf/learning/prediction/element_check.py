@@ -2,7 +2,7 @@
 
 A network does not tell reflections, a tube's own scattered lines and sums of pulses from elements as well as
 a model of the whole spectrum does: on a plate of copper it takes a reflection for vanadium. So an element is
-doubted that a fit does without; and where the map is one spectrum, one is added that the fit finds and is sure of.
+doubted that a fit does without; and where the map is one spectrum, one is added that the fit sees clearly.
 """
 
 from collections.abc import Iterator, Sequence

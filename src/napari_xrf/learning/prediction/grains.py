@@ -28,7 +28,12 @@ from napari_xrf.learning.prediction.answer_sets import (
     set_level,
 )
 from napari_xrf.learning.prediction.answers import excitation_found, predict
-from napari_xrf.learning.prediction.name_check import ELECTRON_GRAIN_WEIGHTS, GRAIN_WEIGHTS, lines_against, weighed
+from napari_xrf.learning.prediction.name_check import (
+    ELECTRON_GRAIN_WEIGHTS,
+    GRAIN_WEIGHTS,
+    lines_against,
+    weighed,
+)
 from napari_xrf.learning.prediction.one_element import shared_out
 from napari_xrf.learning.prediction.prediction import Prediction
 from napari_xrf.learning.prediction.views import label_map_of
