@@ -43,8 +43,8 @@ _ROUNDS = 3
 _LEAST_ASKED = 0.002  # probability of a name whose lines are looked at
 # How much what a network says of a grain, its lines, and that none of the names need be right, count under
 # photons and under electrons: the likeliest on grains of rocks of other code (`python -m
-# benchmarks.mineral_network grains`). Lines count 1 where their errors above are right: those under photons are
-# 1.4 times too wide.
+# benchmarks.mineral_network grains`). Lines count 1 where their errors above are right: under photons they
+# are 1.4 times too wide.
 GRAIN_WEIGHTS, ELECTRON_GRAIN_WEIGHTS = (0.97, 1.96, -1.5), (1.21, 0.83, -0.38)
 _MOST_SQUARE, _TINY = 60.0, 1e-9
 
