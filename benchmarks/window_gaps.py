@@ -12,6 +12,8 @@ the same steps: what it takes for them is its own.
 from __future__ import annotations
 
 import argparse
+import compileall
+import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -94,12 +96,19 @@ def main() -> None:
     size = ("--side", str(given.side), "--channels", str(given.channels))
     print("napari without the plugin", flush=True)
     subprocess.run((*again, "--plain", *size), check=True)
+    compile_plugin()
     print("with the plugin", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         path = given.file or Path(folder) / "large.h5"
         if given.file is None:
             subprocess.run((*again, "--write", str(path), *size), check=True)
         walk({**stages_of(path), **SCATTER})
+
+
+def compile_plugin() -> None:
+    """Compile the plugin, as an installation does: a clone may be run where no compiled modules are kept."""
+    for folder in importlib.util.find_spec("napari_xrf").submodule_search_locations:
+        compileall.compile_dir(folder, quiet=2)
 
 
 def write_map(path: Path, side: int, channels: int) -> None:
