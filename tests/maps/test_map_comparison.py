@@ -54,7 +54,7 @@ def test_what_cannot_be_told_is_said():
     small = compare_cubes(cube(shape=(4, 4)), cube(1, shape=(4, 4)))
     assert math.isnan(small.measures["multiscale-ssim"])
     assert not math.isnan(small.measures["ssim"])
-    assert "multiscale" in small.notes[0]
+    assert "multi-scale" in small.notes[0]
 
 
 def test_an_empty_map_is_refused():

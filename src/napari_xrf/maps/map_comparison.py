@@ -26,6 +26,21 @@ _PEAKS = 3
 _PICTURE_SIDE = 600  # pixels of a flattened map in the picture, at most
 
 
+# What each measure is called, and its value for equal maps; the last two are of flattened maps, the others of
+# the sum spectra.
+MEASURES = {
+    "cosine": ("cosine distance", 0),
+    "jensen-shannon": ("Jensen–Shannon distance", 0),
+    "chebyshev": ("Chebyshev distance", 0),
+    "correlation": ("correlation distance", 0),
+    "bray-curtis": ("Bray–Curtis distance", 0),
+    "chi-square": ("chi-square distance", 0),
+    "bhattacharyya": ("Bhattacharyya coefficient", 1),
+    "ssim": ("structural similarity (SSIM)", 1),
+    "multiscale-ssim": ("multi-scale SSIM", 1),
+}
+
+
 @dataclass(frozen=True, eq=False)
 class MapComparison:
     """How alike two maps of spectra are."""
@@ -34,10 +49,7 @@ class MapComparison:
     first: SpectralCube
     second: SpectralCube
     sums: NDArray[np.float64] = field(repr=False)  # both sum spectra, (2, E) counts on the first map's axis
-    # Of the sum spectra cosine, jensen-shannon, chebyshev, correlation, bray-curtis and chi-square
-    # (distances, 0 for equal ones), bhattacharyya (1 for equal ones); of the flattened maps ssim and
-    # multiscale-ssim (1 for equal ones), NaN where they cannot be had.
-    measures: Mapping[str, float]
+    measures: Mapping[str, float]  # by the names of MEASURES; NaN where one cannot be had
     notes: tuple[str, ...] = field(default=())  # why not, and what was done to compare
 
     @property
@@ -86,7 +98,7 @@ def compare_cubes(
             try:
                 structure[name] = measure(*flattened, progress=progress)
             except InvalidInput as error:
-                notes.append(f"no {name}: {error}")
+                notes.append(f"no {MEASURES[name][0]}: {error}")
     measures = {**compare_histograms(*sums), **structure}
     return MapComparison(first, second, np.stack(sums), measures, tuple(notes))
 

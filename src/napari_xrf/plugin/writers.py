@@ -97,5 +97,5 @@ def recognized_name(path: str, endings: Sequence[str]) -> str:
     target = file.with_name(stem + (same or endings[0]))
     if target.exists():
         raise FileError(target, "exists already", f"Choose the name {target.name} itself to replace it")
-    tell(f"Saved as {target.name}, the name by which napari-xrf knows its files")
+    tell(f"Saved as {target.name}: the ending tells napari-xrf what the file holds")
     return str(target)

@@ -12,7 +12,13 @@ from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import QComboBox, QDialog, QLabel
 
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.maps.map_comparison import MapComparison, compare_cubes, draw_comparison, write_measures
+from napari_xrf.maps.map_comparison import (
+    MEASURES,
+    MapComparison,
+    compare_cubes,
+    draw_comparison,
+    write_measures,
+)
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.parameter_form import form_label
@@ -24,7 +30,6 @@ from napari_xrf.plugin.notices import errors_told
 from napari_xrf.plugin.plots.spectrum_plot import LOG, SCALES, Curve, SpectrumPlot
 
 _HEADS = ("Measure", "Value", "Of equal maps")
-_SIMILARITIES = ("bhattacharyya", "ssim", "multiscale-ssim")  # 1 for equal maps; the others are distances
 _COLORS = ("#56b4e9", "#e69f00")
 _PLOT_HEIGHT = 150
 _OF_SCREEN = 0.9  # that the window of pictures may take
@@ -119,7 +124,7 @@ class ComparisonDock(Dock):
         )
         self.table.show_rows(
             [
-                (name, number_text(value, ".4f"), "1" if name in _SIMILARITIES else "0")
+                (MEASURES[name][0], number_text(value, ".4f"), str(MEASURES[name][1]))
                 for name, value in found.as_json()["measures"].items()
             ]
         )
