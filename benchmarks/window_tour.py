@@ -171,8 +171,8 @@ class Tour:
         dock = self.dock("Scatter")
         dock.x.choose(self.viewer.layers["Ca K"])
         dock.y.choose(self.viewer.layers["Si K"])
-        until(lambda: dock.plot.plot.getAxis("left").labelText == "Si K")
         box, plot = dock.plot.plot.getViewBox(), dock.plot.plot
+        until(lambda: [plot.getAxis(side).labelText for side in ("bottom", "left")] == ["Ca K", "Si K"])
         (left, right), (low, high) = box.viewRange()
         middle, right = left + 0.4 * (right - left), right - 0.02 * (right - left)
         low, high = low + 0.02 * (high - low), high - 0.02 * (high - low)
