@@ -414,6 +414,21 @@ def test_a_prepared_map_remembers_its_steps(make_napari_viewer, qtbot, cube, tmp
     assert len([layer for layer in viewer.layers if layer.ndim == 3]) == 2
 
 
+def test_a_map_stays_whole_when_the_canvas_becomes_smaller_until_the_view_is_moved(with_maps, qtbot):
+    viewer = with_maps
+    camera, cube_layer = viewer.scene.camera, viewer.layers[0]
+    show_first_view(viewer, cube_layer, cube_layer.metadata["xrf_cube"])
+    qtbot.waitUntil(lambda: not is_adding())
+    before, (high, wide) = camera.zoom, viewer.canvas.size
+    viewer.canvas.size = (high // 2, wide // 2)
+    assert camera.zoom == pytest.approx(before / 2, rel=0.02)
+    viewer.canvas.size = (high, wide)
+    assert camera.zoom == pytest.approx(before)
+    camera.zoom = own = 3 * before
+    viewer.canvas.size = (high // 2, wide // 2)
+    assert camera.zoom == own, "a view that the user chose"
+
+
 def test_what_is_written_on_the_canvas_belongs_to_what_is_seen_there(with_maps, qtbot):
     viewer = with_maps
     cube_layer, overlay = viewer.layers[0], viewer.canvas.overlays.current_slice

@@ -175,10 +175,33 @@ def show_extent(
     viewer: Any, low: NDArray[np.float64], high: NDArray[np.float64], margin: float = 0.05
 ) -> None:
     """Show what lies between two places (y, x) in two dimensions, with a margin of the canvas around it."""
-    if viewer.dims.ndisplay == 2:
+
+    def fit() -> None:
         camera, canvas = viewer.scene.camera, np.array(viewer.canvas.size)
         camera.center = (0.0, *(0.5 * (low + high)))
         camera.zoom = float((1.0 - margin) * np.min(canvas / np.maximum(high - low, 1e-9)))
+
+    if viewer.dims.ndisplay == 2:
+        keep_fitted(viewer, fit)
+
+
+def keep_fitted(viewer: Any, fit: Callable[[], object]) -> None:
+    """Fit the view, and again when a dock or the window changes the canvas, until anything else moves it."""
+    camera = viewer.scene.camera
+
+    def place() -> tuple[Any, ...]:
+        return (viewer.dims.ndisplay, tuple(camera.center), camera.zoom)
+
+    def follow(event: Any = None) -> None:
+        if event is not None and place() != fitted[-1]:
+            viewer.canvas.events.size.disconnect(follow)
+            return
+        fit()
+        fitted[:] = [place()]
+
+    fitted: list[tuple[Any, ...]] = []
+    follow()
+    viewer.canvas.events.size.connect(follow)
 
 
 def _half_pixels(layer: Any) -> NDArray[np.float64]:

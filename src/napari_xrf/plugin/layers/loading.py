@@ -7,7 +7,7 @@ import numpy as np
 
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.plugin.layers.cubes import CUBE_KEY, HALF_WINDOW_KEV, PEAK_KEY, energy_first
-from napari_xrf.plugin.layers.layer_data import call_in_turns, good_limits, open_viewers
+from napari_xrf.plugin.layers.layer_data import call_in_turns, good_limits, keep_fitted, open_viewers
 from napari_xrf.plugin.layers.sight import follow_sight, is_seen
 
 _JUDGED_SIDE = 120  # pixels of a side that a contrast is judged on
@@ -47,7 +47,9 @@ def show_first_view(viewer: Any, layer: Any, cube: SpectralCube) -> None:
 
     viewer.layers.selection.active = layer
     follow_energy(viewer, layer)
-    viewer.fit_to_view(layers=[other for other in viewer.layers if other.visible])
+    keep_fitted(
+        viewer, lambda: viewer.fit_to_view(layers=[other for other in viewer.layers if other.visible])
+    )
     call_in_turns(
         [show_scale, partial(tell_energy, viewer)]
     )  # each draws its first letters, which takes a tenth of a second
