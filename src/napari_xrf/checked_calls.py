@@ -53,6 +53,8 @@ _LISTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "files": (_FILE, "names of files, as ['rock.bcf', 'ore.h5']"),
 }
 
+_NEVER_EMPTY = ("elements", "outputs", "methods")
+
 
 def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Check a function's arguments by their names before it is called; one name stands for a list of one.
@@ -101,6 +103,8 @@ def _fitting(parameter: inspect.Parameter, value: Any) -> Any:
         for each in listed:
             if not _is_of(each, kinds):
                 raise InvalidInput(f"{name} cannot hold {_shown(each)}", f"Give {what}")
+        if name in _NEVER_EMPTY and not any(listed):
+            raise InvalidInput(f"{name} names nothing", f"Give {what}, or leave it out")
         return listed
     plain = annotation.removesuffix(" | None")
     if known_as in _KINDS or plain in _PLAIN:

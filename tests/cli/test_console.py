@@ -78,6 +78,11 @@ def test_names_in_files_command_no_terminal(capsys):
         (["info", "a.h5", "--energy", "5"], "write OFFSET:WIDTH"),
         (["phases", "a.h5", "-o", "out", "--count", "0"], "1 to 60"),
         (["synthesize", "minerals", "-o", "a.h5", "--shape", "5"], "write A:B"),
+        (
+            ["synthesize", "minerals", "-o", "a.h5", "--size", "5"],
+            "napari-xrf synthesize minerals --help lists",
+        ),
+        (["info", "a.h5", "b.h5"], "napari-xrf info --help lists"),
     ],
 )
 def test_words_that_are_no_command_are_one_line_too(words, cause, capsys):

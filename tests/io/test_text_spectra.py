@@ -745,3 +745,21 @@ def test_rates_become_counts_by_the_live_time(tmp_path, name):
     assert cube.provenance.warnings == ("The counts per second were multiplied by the live time, 7.3 s.",)
     path.write_text("\n".join((f"Energy (keV),{name}", *rows)) + "\n")
     assert "tells no live time of all" in io.read(path).provenance.warnings[0]
+
+
+def test_axes_that_a_head_states_by_slope_and_offset(tmp_path):
+    path = tmp_path / "handheld.csv"
+    path.write_text(
+        "Livetime1,100\nEnergy Slope,10\nEnergy Offset,-50\nVoltage,40\nCounts\n" + "\n".join(["3"] * 512)
+    )
+    cube = io.read(path)
+    assert cube.energy == EnergyAxis(-0.05, 0.01, 512)
+    assert cube.live_time[0, 0] == 100
+
+
+def test_commas_in_an_emsa_head(tmp_path):
+    path = tmp_path / "a.msa"
+    head = "#FORMAT : EMSA/MAS Spectral Data File\n#NPOINTS : 1,024\n#LIVETIME -s: 1,200\n#XUNITS : keV\n"
+    path.write_text(head + "#XPERCHAN : 0.01\n#OFFSET : 0\n#SPECTRUM :\n" + "2\n" * 1024 + "#ENDOFDATA :\n")
+    cube = io.read(path)
+    assert (cube.shape[2], cube.live_time[0, 0], cube.provenance.warnings) == (1024, 1200.0, ())

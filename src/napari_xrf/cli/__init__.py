@@ -124,6 +124,13 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
 class _Parser(argparse.ArgumentParser):
     """Tells what is wrong with the words in one line, as every other error is told."""
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse words that a verb does not know here, where its own help can be named."""
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return found, left
+
     def error(self, message: str) -> NoReturn:
         told = harmless(" ".join(message.split()))
         self.exit(2, f"napari-xrf: error: {told} ({self.prog} --help lists what there is)\n")

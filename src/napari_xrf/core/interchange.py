@@ -83,7 +83,11 @@ def parts_of_signal(signal: Any) -> dict[str, Any]:
     Raises InvalidInput when it has no axis of energy in keV or eV, more than two axes of space, or values
     that are no counts.
     """
-    axes = signal.axes_manager
+    axes = getattr(signal, "axes_manager", None)
+    if axes is None:
+        raise InvalidInput(
+            f"a {type(signal).__name__} is no HyperSpy signal", "Give what hyperspy.api.load returns"
+        )
     if axes.signal_dimension != 1 or axes.navigation_dimension > 2:
         raise InvalidInput(
             f"{axes.navigation_dimension} navigation and {axes.signal_dimension} signal axes make no map",

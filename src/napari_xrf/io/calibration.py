@@ -1,7 +1,7 @@
 """Energy axes from what files hold: polynomials, lists of energies, points, and what of it is plausible."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,8 @@ _LOWEST = -5.0  # keV: the first channels of real spectra lie above it
 _FARTHEST = 500.0  # keV: no X-ray spectrum begins or ends beyond it
 _KEV_PER = {"ev": 1e-3, "electronvolt": 1e-3, "electronvolts": 1e-3, "kev": 1.0, "kiloelectronvolt": 1.0}
 _NO_ENERGY = re.compile(r"angstr|å|met(er|re)|^[nuµm]?m$|deg|rad|sec|^m?s$|hz|pixel")
+_OFFSET, _GAIN = (re.compile(rf"(^|[_ ])({words})$", re.IGNORECASE)
+                  for words in ("offset|zero|intercept", "gain|slope|k?ev_?per_?ch(annel)?"))  # fmt: skip
 _FEWEST_EV = 2000  # where an axis of 1 eV per channel ends at least; a shorter one numbers its channels
 _NUMBERED = 1e-6  # channel numbers differ by 1 to within this
 _STRAIGHT = 0.5  # channels that an axis may bend and is taken as straight
@@ -183,6 +185,13 @@ def common_axis(axes: Sequence[EnergyAxis]) -> EnergyAxis:
     below = max(0, int(np.ceil((first.edges[0] - low) / first.width - 1e-6)))
     size = below + max(first.size, int(np.ceil((high - first.edges[0]) / first.width - 1e-6)))
     return EnergyAxis(first.offset - below * first.width, first.width, size)
+
+
+def terms_among(names: Iterable[str]) -> tuple[str, str]:
+    """Return the names of a stated offset and gain of energies among others, empty where there is none."""
+    listed = list(names)
+    offset, gain = (next(filter(word.search, listed), "") for word in (_OFFSET, _GAIN))
+    return offset, gain
 
 
 def energy_in_kev(value: float, units: str = "") -> float:

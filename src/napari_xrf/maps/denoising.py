@@ -8,7 +8,7 @@ is shrunk as Wiener's filter does. Nothing is learnt from other samples, and no 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,11 +69,14 @@ class Denoising:
     cube: SpectralCube  # the expected counts; each pixel holds as many as were measured
     components: int  # how many were kept
     # (K,) part of each one's variance that is signal, by which it was shrunk
-    signal: _Array = field(repr=False)
+    signal: _Array
     # (Y, X) how many standard deviations a pixel's deviance lies above that of the map: what the components
     # do not describe. Above 5 the denoised spectrum lacks something that was measured there
-    misfit: NDArray[np.float32] = field(repr=False)
+    misfit: NDArray[np.float32]
     notes: tuple[str, ...]  # what the user should know
+
+    def __repr__(self) -> str:
+        return f"<Denoising: {self.components} components kept; {self.cube!r}>"
 
 
 def denoise_map(cube: SpectralCube, *, seed: int = 0, progress: Progress = ignore_progress) -> Denoising:

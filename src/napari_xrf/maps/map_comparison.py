@@ -48,9 +48,13 @@ class MapComparison:
     # first, second: the maps; their counts are read again for the picture.
     first: SpectralCube
     second: SpectralCube
-    sums: NDArray[np.float64] = field(repr=False)  # both sum spectra, (2, E) counts on the first map's axis
+    sums: NDArray[np.float64]  # both sum spectra, (2, E) counts on the first map's axis
     measures: Mapping[str, float]  # by the names of MEASURES; NaN where one cannot be had
     notes: tuple[str, ...] = field(default=())  # why not, and what was done to compare
+
+    def __repr__(self) -> str:
+        measures = ", ".join(f"{name} {value:.3g}" for name, value in self.measures.items())
+        return f"<MapComparison of {' and '.join(self.names)}: {measures}>"
 
     @property
     def names(self) -> tuple[str, str]:

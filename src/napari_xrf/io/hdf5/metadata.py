@@ -7,7 +7,6 @@ relative to the group that holds the counts (``energy``, ``../energy``). ``path@
 """
 
 import posixpath
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -29,8 +28,6 @@ Try = Callable[[], Calibration | None]
 # (dy, dx) in µm, warnings, and the position of the fast motor at each pixel, (Y, X), where the file has it.
 PixelSize = tuple[tuple[float, float] | None, tuple[str, ...], NDArray[np.float64] | None]
 PixelSizeReader = Callable[[Any, str], PixelSize]
-_OFFSET = re.compile(r"(^|_)(offset|zero|intercept)$", re.IGNORECASE)
-_GAIN = re.compile(r"(^|_)(gain|slope|k?ev_?per_?ch(annel)?)$", re.IGNORECASE)
 
 
 def find(file: Any, at: str, where: str) -> list[Any]:
@@ -129,8 +126,7 @@ def said_by_attributes(file: Any, at: str, size: int) -> Calibration | None:
     """Read offset and gain among the attributes of the counts or their group, and say so."""
     nodes = (hdf5_file.dataset_at(file, at), hdf5_file.group_at(file, posixpath.dirname(at)))
     for node in (one for one in nodes if one is not None):
-        listed = hdf5_file.attribute_names(node)
-        names = [next(filter(word.search, listed), "") for word in (_OFFSET, _GAIN)]
+        names = calibration.terms_among(hdf5_file.attribute_names(node))
         terms = [hdf5_file.number_of(hdf5_file.attribute(node, name)) for name in names if name]
         if len(terms) == 2 and None not in terms:
             axis, notes = calibration.axis_from_polynomial([term or 0.0 for term in terms], size, "")

@@ -29,6 +29,7 @@ from napari_xrf.io.spectra.single import (
     numbers,
     one_pixel_cube,
     positive,
+    settled,
     unended,
 )
 from napari_xrf.io.whole_counts import RATE, counted
@@ -58,9 +59,8 @@ _SINGLE = 0.2  # of the steps that are one channel, at least, in a table with ga
 _EVEN = 0.02  # of a step between energies, as they are rounded
 _LARGEST_LOGARITHM = 25.0  # to the base e; of more counts than any channel holds
 _SMALL, _FEWEST_POWERS, _WHOLE = 30.0, 6, 0.05  # counts that three decimals of a logarithm tell apart
-# A comma between digits belongs to a number.
-_PARTED = re.compile(r"\s*(?:[:=\t;]|(?<!\d),|,(?!\d))+\s*|\s{2,}")
-_EITHER = re.compile(r"[1-9]\d{0,2},\d{3}(?![\d.,])")  # whole thousands, or three decimals
+# A comma behind digits of their own belongs to a number: "Time 1,200", but not "Time1,200".
+_PARTED = re.compile(r"\s*(?:[:=\t;]|(?<!\s\d)(?<!\s\d\d)(?<!\s\d\d\d),|,(?!\d))+\s*|\s{2,}")
 _PER_CHANNEL = re.compile(r"(k?ev) ?(?:per|/) ?ch|energy of ch\((k?ev)\)")
 _COUNTED = re.compile(r"^points$|num.* ch")
 _VOLTAGE = re.compile("tube voltage|high voltage|hv adc|^(tube )?kv$|^primary energy$")
@@ -110,7 +110,7 @@ def read_columns(path: Path, lines: Sequence[str], wanted: int | None = None) ->
     steps = np.ones(1) if places is None else np.diff(places)
     if not (np.all(steps > 0) or np.all(steps < 0)):
         raise FileError(path, "holds two columns of which the first neither rises nor falls: no energies")
-    known, doubted = _settled(_entries(found.about), lines)
+    known, doubted = settled(_entries(found.about), lines)
 
     def find() -> Calibration | None:
         said = _said_axis(known, size, 0.0 if places is None else float(places[0]))
@@ -276,24 +276,6 @@ def _entries(lines: Sequence[str]) -> dict[str, str]:
     return {key.strip().lower(): text for key, *rest in parts for text in rest}
 
 
-def _settled(known: dict[str, str], lines: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the values, those such as ``1,200`` without their comma where the file has decimal points.
-
-    Where it has no decimal comma either, a warning says how they are taken.
-    """
-    either = {key: text for key, text in known.items() if _EITHER.match(text)}
-    if any(re.search(r"\d\.\d", line) for line in lines):
-        return known | {key: text.replace(",", "", 1) for key, text in either.items()}, ()
-    others = [text for key, text in known.items() if key not in either]
-    others += [line for line in lines if "\t" in line or ";" in line]
-    if any(re.search(r"\d,\d", text) for text in others):
-        return known, ()
-    return known, tuple(
-        f"The comma in {text!r} ({key}) is taken as the decimal one; if it parts thousands, take it out."
-        for key, text in either.items()
-    )
-
-
 def _said_axis(known: dict[str, str], size: int, first: float) -> Calibration | None:
     """Return the axis of a stated width of the channels, whose first one has this number."""
     for key, text in known.items():
@@ -302,6 +284,10 @@ def _said_axis(known: dict[str, str], size: int, first: float) -> Calibration | 
         if unit and width:
             offset = next((number(value) for name, value in known.items() if "offset" in name), None)
             return calibration.axis_from_polynomial([offset or 0.0, width], size, unit[1] or unit[2], first)
+    offset_name, gain_name = calibration.terms_among(known)
+    if offset_name and gain_name:
+        terms = [number(known[name]) or 0.0 for name in (offset_name, gain_name)]
+        return calibration.axis_from_polynomial(terms, size, "", first)
     ends, width = numbers(known.get("range", "").replace(" - ", " ")), positive(known.get("step", ""))
     if width and len(ends) == 2:
         return calibration.axis_from_polynomial([ends[0], width], size)

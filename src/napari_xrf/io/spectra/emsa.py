@@ -22,6 +22,7 @@ from napari_xrf.io.spectra.single import (
     numbers,
     of_detectors,
     one_pixel_cube,
+    settled,
     text_lines,
 )
 from napari_xrf.io.whole_counts import RATE, counted
@@ -107,9 +108,11 @@ def _parsed(path: Path) -> tuple[Tags, list[str], tuple[str, ...]]:
             lines.append(line)
     if "EMSA" not in _text(tags, "FORMAT").upper():
         raise FileError(path, "is no EMSA/MAS spectrum: it does not begin with #FORMAT")
+    values, doubted = settled({keyword: value for keyword, (value, _) in tags.items()}, whole)
+    tags = {keyword: (values[keyword], unit) for keyword, (_, unit) in tags.items()}
     spectra = sum(line.upper().startswith("#FORMAT") for line in whole)
     more = (f"The file holds {spectra} spectra; the first is read.",) if spectra > 1 else ()
-    return tags, lines, more
+    return tags, lines, (*more, *doubted)
 
 
 def _columns(

@@ -1,6 +1,7 @@
 """What all readers of spectra in text share: lines, numbers, element symbols, detectors summed, the cube."""
 
 import codecs
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from napari_xrf.io.whole_counts import as_counts
 
 FEWEST = 16  # channels of a spectrum
 _LARGEST = 64 * 2**20
+_EITHER = re.compile(r"[1-9]\d{0,2},\d{3}(?![\d.,])")  # whole thousands, or three decimals
 _ZEROS_IN = 128  # bytes at the start of a text in UTF-16, which are words of its head
 
 
@@ -165,3 +167,21 @@ def positive(text: Any) -> float | None:
     """Return the first number of a text if it is above 0: −1 and 0 stand for what is not known."""
     value = number(text)
     return value if value is not None and value > 0 else None
+
+
+def settled(known: dict[str, str], lines: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the values, those such as ``1,200`` without their comma where the file has decimal points.
+
+    Where it has no decimal comma either, a warning says how they are taken.
+    """
+    either = {key: text for key, text in known.items() if _EITHER.match(text)}
+    if any(re.search(r"\d\.\d", line) for line in lines):
+        return known | {key: text.replace(",", "", 1) for key, text in either.items()}, ()
+    others = [text for key, text in known.items() if key not in either]
+    others += [line for line in lines if "\t" in line or ";" in line]
+    if any(re.search(r"\d,\d", text) for text in others):
+        return known, ()
+    return known, tuple(
+        f"The comma in {text!r} ({key}) is taken as the decimal one; if it parts thousands, take it out."
+        for key, text in either.items()
+    )

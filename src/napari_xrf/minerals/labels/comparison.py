@@ -53,7 +53,8 @@ class Comparison:
     pairs: LabelMap
 
     def __repr__(self) -> str:
-        return f"<Comparison: {self.agreement:.1%} of {self.pixels} pixels agree, kappa {self.kappa:.3f}>"
+        kappa = f", kappa {self.kappa:.3f}" if self.kappa == self.kappa else ""  # one class only: none
+        return f"<Comparison: {self.agreement:.1%} of {self.pixels} pixels agree{kappa}>"
 
 
 def compare_labels(first: LabelMap, second: LabelMap) -> Comparison:
