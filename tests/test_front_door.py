@@ -286,6 +286,7 @@ def test_steps_stand_in_a_list_too():
     labels = nx.LabelMap(np.ones((3, 3), dtype=np.uint8), (LabelClass(1, "quartz"),))
     cleaned = nx.clean_labels(labels, ["majority:3", "min-size:2"])
     assert cleaned.shares() == nx.clean_labels(labels, "majority:3,min-size:2").shares() == {"quartz": 1.0}
+    assert nx.clean_labels(labels).shares() == nx.clean_labels(labels, "default").shares()
 
 
 def test_a_spectrum_and_what_was_made_stand_for_a_map():

@@ -71,6 +71,7 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
         except TypeError as error:
             check_options(function, named)
             raise InvalidInput(f"{function.__name__}: {error}", f"Write {_usage(function)}") from None
+        bound.apply_defaults()  # a text that stands for a list is one there, too
         for name, value in bound.arguments.items():
             bound.arguments[name] = _fitting(signature.parameters[name], value)
         with networks_told():

@@ -145,6 +145,7 @@ def test_phases_are_the_minerals_and_told_what_they_are(found):
         own = mapped == phase.label
         (number,) = np.unique(labels[own])
         assert phase.nearest[0].name == NAMES[number]
+        assert repr(phase.nearest[0]).startswith(f"<Nearest: {NAMES[number]}, off by ")
         assert phase.nearest[0].misfit < 0.2 < phase.nearest[1].misfit + 0.2
         assert {0: "Si", 1: "Ca", 2: "Fe"}[number] in phase.elements
     abundances = phases.classification.abundances

@@ -23,6 +23,9 @@ class Nearest:
     expected: NDArray[np.float64]  # (B,) counts that it explains best
     variance: NDArray[np.float64]  # (B,) that the comparison allowed
 
+    def __repr__(self) -> str:
+        return f"<Nearest: {self.name}, off by {self.misfit:.1%} of the counts>"
+
     @property
     def name(self) -> str:
         """The name, or ``"quartz / opal"``."""
