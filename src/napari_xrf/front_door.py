@@ -360,6 +360,7 @@ def map_minerals(
     library: str | Path | None = None,
     ignored: Sequence[str] = (),
     tolerance: float | None = None,
+    keep_reflections: bool = False,
     progress: Progress = ignore_progress,
 ) -> Classification:
     """Name the mineral of each pixel.
@@ -378,7 +379,7 @@ def map_minerals(
         ``"granite"``, ``"massive sulphide"``, …: what such a sample may hold, in place of ``minerals``.
     library
         A .csv of your own minerals (name, formula, density), beside the shipped ones.
-    ignored, tolerance
+    ignored, tolerance, keep_reflections
         See :class:`napari_xrf.minerals.classification.ClassificationOptions`.
 
     Raises
@@ -395,7 +396,9 @@ def map_minerals(
         from napari_xrf.minerals.from_element_maps import classify_element_maps
 
         return classify_element_maps(measured, chosen, library=own, progress=progress)
-    options = ClassificationOptions(own, tuple(ignored), tolerance=tolerance)
+    options = ClassificationOptions(
+        own, tuple(ignored), tolerance=tolerance, keep_reflections=keep_reflections
+    )
     return classify_by_choice(method, measured, chosen, options, progress=progress)
 
 
@@ -509,6 +512,7 @@ def find_phases(
     *,
     library: str | Path | None = None,
     ignored: Sequence[str] = (),
+    keep_reflections: bool = False,
     progress: Progress = ignore_progress,
 ) -> Phases:
     """Find the phases of a map without a library: their spectra, elements, weights and nearest minerals.
@@ -523,6 +527,8 @@ def find_phases(
         A .csv of your own minerals, among which the nearest are looked for too.
     ignored
         Symbols of elements whose lines come from elsewhere.
+    keep_reflections
+        As for :func:`map_minerals`.
 
     Raises
     ------
@@ -533,7 +539,8 @@ def find_phases(
     from napari_xrf.reference.minerals import known_minerals
 
     own = None if library is None else known_minerals(library)
-    return find(_map_of(source, progress), count, library=own, ignored=ignored, progress=progress)
+    options: dict[str, Any] = {"library": own, "ignored": ignored, "keep_reflections": keep_reflections}
+    return find(_map_of(source, progress), count, **options, progress=progress)
 
 
 @checked
@@ -585,7 +592,8 @@ def report(
     phases
         Whether to look for phases without a library too.
     options
-        Of :func:`map_minerals`: ``method``, ``named_set``, ``library``, ``ignored``, ``tolerance``.
+        Of :func:`map_minerals`: ``method``, ``named_set``, ``library``, ``ignored``, ``tolerance``,
+        ``keep_reflections``; that is of elements, their maps, quantities and phases, too.
 
     Raises
     ------
@@ -604,7 +612,14 @@ def report(
         return map_minerals(measured, minerals, progress=progress, **options)
 
     steps = _steps_of(clean)
-    survey = survey_map(_map_of(source, progress), classify, steps=steps, phases=phases, progress=progress)
+    survey = survey_map(
+        _map_of(source, progress),
+        classify,
+        steps=steps,
+        phases=phases,
+        keep_reflections=bool(options.get("keep_reflections")),
+        progress=progress,
+    )
     named = None if minerals is None else [str(getattr(each, "name", each)) for each in minerals]
     told = {"minerals": named, "clean": ",".join(map(str, steps)), "phases": phases, **options}
     words = ", ".join(f"{name}={value!r}" for name, value in told.items())

@@ -351,3 +351,15 @@ def test_reflections_are_listed_mapped_and_taken_out(capsys, tmp_path):
     code, out, _ = run(capsys, "reflections", without, "-o", tmp_path / "again", "--json")
     assert code == 0
     assert json.loads(out)["reflections"] == []
+    for words in (["minerals", "--minerals", "quartz,calcite"], ["phases", "--count", "2"]):
+        verb, *options = words
+        code, out, err = run(capsys, verb, path, *options, "-o", tmp_path / verb, "--json")
+        assert code == 0
+        assert json.loads(out)["reflections"] == [found]
+        assert "1 reflection of single grains (5.20 keV), which no element explains" in err
+        code, out, err = run(
+            capsys, verb, path, *options, "--keep-reflections", "-o", tmp_path / verb, "--json"
+        )
+        assert code == 0
+        assert "reflections" not in json.loads(out)
+        assert "reflection" not in err

@@ -10,7 +10,10 @@ from measured import measured_file
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.maps import crystal_reflections
-from napari_xrf.maps.crystal_reflections import find_reflections, without_reflections
+from napari_xrf.maps.calibrated_map import calibrate_map
+from napari_xrf.maps.crystal_reflections import calibrated_without, find_reflections, without_reflections
+from napari_xrf.minerals.search import search_minerals
+from napari_xrf.reference.minerals import load_library, select_minerals
 from reflecting_maps import GRAIN, NICKEL, sand
 
 
@@ -52,7 +55,9 @@ def test_a_second_detector_tells_lines_from_reflections(cube):
 
 def test_without_reflections_the_rest_of_the_map_stays(cube):
     made = nx.prepare(cube, "without-reflections")
-    assert made.provenance.warnings[-1].endswith("pixels: 1 reflections.")
+    told = made.provenance.warnings[-1]
+    assert told.startswith("Taken out of 2")
+    assert told.endswith("pixels: 1 reflection of single grains (5.20 keV), which no element explains.")
     near = cube.energy.window(5.0, 5.4)
     outside = np.ones(cube.shape[2], bool)
     outside[near] = False
@@ -64,6 +69,34 @@ def test_without_reflections_the_rest_of_the_map_stays(cube):
     assert 0.7 * elsewhere < after < 1.8 * elsewhere
     assert made.counts.dtype == cube.counts.dtype
     assert not find_reflections(made).peaks
+
+
+def test_minerals_and_phases_are_of_a_map_without_its_sure_reflections(cube):
+    known = calibrate_map(cube)
+    clean, found = calibrated_without(known)
+    assert calibrated_without(known)[0] is clean
+    assert clean.sum_spectrum.sum() == pytest.approx(known.sum_spectrum.sum() - found.counts.sum(), rel=1e-4)
+    near = cube.energy.window(5.1, 5.3)
+    chosen = select_minerals(load_library(), ("quartz", "albite", "calcite"))
+    for keep in (False, True):
+        search = search_minerals(known, chosen, keep_reflections=keep)
+        assert (search.measured is known) is keep
+        assert (search.reflections is None) is keep
+        own = search.measured.cube.counts[GRAIN][..., near].sum() / known.cube.counts[GRAIN][..., near].sum()
+        assert (own < 0.3) is not keep
+        assert any("5.20 keV" in note for note in search.notes) is not keep
+    # What a plan has locked stays as it was.
+    locked = calibrated_without(known.having(()))[0]
+    assert locked.calibration is known.calibration
+    assert locked.elements == ()
+
+
+def test_a_map_without_peaks_is_read_as_an_array_is(cube):
+    lazily = without_reflections(cube).counts
+    every = np.asarray(lazily[:])
+    rows = (np.array([3, 5, 19]), slice(None), slice(400, 800))
+    for key in (4, -1, np.s_[2:9:3], np.s_[..., 5], np.s_[7:2:-2, 4:9], np.s_[6, 5, 3], rows, np.s_[0:0]):
+        assert np.array_equal(lazily[key], every[key])
 
 
 def test_nothing_is_reflected_where_no_tube_shines(cube):

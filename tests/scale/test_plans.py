@@ -20,6 +20,7 @@ from napari_xrf.reference.minerals import load_library, select_minerals
 from napari_xrf.scale.packing import read_packed, write_packed
 from napari_xrf.scale.plans import Plan, plan_of, read_plan
 from napari_xrf.scale.shards import Shard, rows_of_shard, write_shard
+from reflecting_maps import sand
 from simulated_maps import simulate_map
 from verbs import answer, run
 
@@ -138,20 +139,26 @@ def test_rows_of_a_map_give_the_same_bits_wherever_it_is_cut(cube):
             assert np.array_equal(part.standard_errors, whole.standard_errors[:, rows], equal_nan=True)
 
 
-@pytest.mark.parametrize("grains", [True, False])
+@pytest.mark.parametrize("grains", [True, False, "reflecting"])
 def test_minerals_of_rows_are_those_of_the_whole_map(monkeypatch, tmp_path, grains):
     monkeypatch.setattr(binned_map, "_PIXELS_AT_ONCE", 64)
     minerals = select_minerals(load_library(), ("quartz", "calcite", "hematite"))
     cube, truth = mineral_cube(minerals, 400, shape=(24, 16))
-    if grains:
+    if grains == "reflecting":
+        cube = sand(1)
+    elif grains:
         sorted_by_mineral = cube.counts.reshape(24 * 16, -1)[np.argsort(truth, axis=None)]
         cube = replace(cube, counts=sorted_by_mineral.reshape(cube.shape))
     known = known_map(cube)
     learned, binned = plan_minerals(known, minerals, ClassificationOptions(library=minerals))
-    assert isinstance(learned.found.pixels, Mixing) is grains
+    if grains == "reflecting":
+        assert learned.outline.reflections.peaks
+    else:
+        assert isinstance(learned.found.pixels, Mixing) is grains
     write_packed(tmp_path / "plan.npz", learned)
     read = read_packed(tmp_path / "plan.npz", MineralPlan)
-    parts = [read.map(read.rows_of(cube, rows), rows) for rows in (slice(0, 4), slice(4, 20), slice(20, 24))]
+    bands = (slice(0, 4), slice(4, 12), slice(12, cube.shape[0]))
+    parts = [read.map(read.rows_of(cube, rows), rows) for rows in bands]
     whole, merged = learned.map(binned), joined_rows(parts)
     for name in (each.name for each in fields(whole)):
         assert np.array_equal(getattr(merged, name), getattr(whole, name), equal_nan=True), name

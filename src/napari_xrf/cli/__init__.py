@@ -86,8 +86,8 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Return the parser of all verbs; each sets ``run(arguments, console) -> Answer``.
 
     The options of ``synthesize`` and of trainings come from recipes, some of ``quantify`` from what may be
-    stated of a sample, whose import takes time: they are there only when theirs is the given verb, or
-    ``batch``. No verb's options load torch.
+    stated of a sample, one of ``minerals`` from what becomes of reflections, whose import takes time: they
+    are there only when theirs is the given verb, or ``batch``. No verb's options load torch.
     """
     parser = _Parser(
         prog="napari-xrf", description="X-ray fluorescence maps: elements, minerals, files that others open."
@@ -100,14 +100,14 @@ def build_parser(verb: Sequence[str] = ()) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
     for room in (
         inspection,
-        analysis,
         comparison,
-        report,
         simulation,
         prediction,
         evaluation,
     ):
         room.add_verbs(verbs, common)
+    analysis.add_verbs(verbs, common, *verb[:1])
+    report.add_verbs(verbs, common, *verb[:1])
     quantification.add_verbs(verbs, common, *verb[:1])
     training.add_verbs(verbs, common, *verb[:1])
     demonstration.add_verbs(verbs, common)

@@ -34,15 +34,18 @@ from napari_xrf.core.label_map import LabelMap
 if TYPE_CHECKING:
     from napari_xrf.core.spectral_cube import SpectralCube
     from napari_xrf.maps.calibrated_map import Measured
+    from napari_xrf.maps.crystal_reflections import ReflectionOptions, Reflections
     from napari_xrf.minerals.classification import Classification, ClassificationOptions
     from napari_xrf.minerals.labels.cleanup import CleanUpStep
     from napari_xrf.reference.minerals import Mineral
     from napari_xrf.scale.plans import Plan
 
+_REFLECTIONS_FOR = ("minerals", "phases", "report", "batch")  # verbs that take out what grains reflect
+
 METHODS_OF_MAPS = ("fit", "window", "network")
 
 
-def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+def add_verbs(verbs: Any, common: argparse.ArgumentParser, verb: str = "") -> None:
     """Add ``maps``, ``minerals``, ``phases``, ``reflections`` and ``denoise`` to the parser's verbs."""
     parents = [common, map_file_options(), plans.plan_options()]
     maps = verbs.add_parser("maps", parents=parents, help="element maps")
@@ -56,6 +59,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
     minerals = verbs.add_parser("minerals", parents=parents, help="mineral map with percentages")
     add_mineral_options(minerals)
+    add_reflection_options(minerals, verb)
     minerals.set_defaults(run=write_minerals)
 
     parents = [common, map_file_options(), folder_option()]
@@ -64,6 +68,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     add("--count", type=_count, default=None, metavar="N|auto", help="how many (default auto)")
     add("--library", metavar="FILE.csv", type=Path, help="your minerals, beside which phases are put")
     add("--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere")
+    add_reflection_options(phases, verb)
     phases.set_defaults(run=write_phases)
     told = "peaks of diffraction in single grains, which no element explains"
     reflections = verbs.add_parser("reflections", parents=parents, help=told)
@@ -94,6 +99,32 @@ def add_mineral_options(minerals: argparse.ArgumentParser) -> None:
     add("--clean", default="none", help="none, default, or steps such as majority:3,min-size:5")
     add("--ignore", metavar="Cu,…", default="", help="elements whose lines come from elsewhere")
     add("--tolerance", type=float, help="relative error of expected spectra, 0.01 to 1 (default: estimated)")
+
+
+def add_reflection_options(parser: argparse.ArgumentParser, verb: str) -> None:
+    """Add what becomes of reflections, where ``verb``, the one that is given, needs it."""
+    if verb in _REFLECTIONS_FOR:
+        from napari_xrf.cli.parameter_options import add_parameter_options
+        from napari_xrf.maps.crystal_reflections import ReflectionOptions
+
+        add_parameter_options(parser, ReflectionOptions, note="before minerals and phases are looked for")
+
+
+def reflection_options(arguments: argparse.Namespace) -> ReflectionOptions:
+    """Return what the user wants to become of reflections."""
+    from napari_xrf.cli.parameter_options import parameters_from
+    from napari_xrf.maps.crystal_reflections import ReflectionOptions
+
+    return parameters_from(arguments, ReflectionOptions)
+
+
+def told_reflections(found: Reflections | None, console: Console) -> dict[str, Any]:
+    """Tell what single grains reflect; return it for JSON, nothing where it was not looked for."""
+    from napari_xrf.maps.crystal_reflections import reflection_rows
+
+    for note in () if found is None else found.notes:
+        console.say(note)
+    return {} if found is None else {"reflections": reflection_rows(found)}
 
 
 def write_maps(arguments: argparse.Namespace, console: Console) -> Answer:
@@ -225,6 +256,7 @@ def asked_minerals(
         library=None if own is None else known_minerals(own),
         ignored=parse_elements(arguments.ignore),
         tolerance=arguments.tolerance,
+        keep_reflections=reflection_options(arguments).keep_reflections,
     )
     check_methods(arguments.method, chosen, options)
     return steps, chosen, options
@@ -327,6 +359,7 @@ def write_mineral_files(
         write_method_choice(files[-1], classification.choice)
     files.append(folder / "report.html")
     write_report(files[-1], cube, classification, labels, steps=steps, made_by=console.command)
+    told |= told_reflections(classification.reflections, console)
     data = {"files": [str(file) for file in files], "classes": rows, **told}
     return Answer(data, f"{compared}{text}\nwritten to {folder}")
 
@@ -385,7 +418,14 @@ def write_phases(arguments: argparse.Namespace, console: Console) -> Answer:
     from napari_xrf.minerals.phases.files import phase_rows, write_phase_files
     from napari_xrf.minerals.report.page import write_report
 
-    found = find_phases(known, arguments.count, library=own, ignored=ignored, progress=console.progress)
+    found = find_phases(
+        known,
+        arguments.count,
+        library=own,
+        ignored=ignored,
+        keep_reflections=reflection_options(arguments).keep_reflections,
+        progress=console.progress,
+    )
     folder = output_folder(arguments.output)
     rows, files = write_phase_files(folder, found)
     files.append(folder / "report.html")
@@ -396,6 +436,7 @@ def write_phases(arguments: argparse.Namespace, console: Console) -> Answer:
         "classes": [asdict(row) for row in rows],
         "phases": told,
         "reason": found.reason,
+        **told_reflections(found.classification.reflections, console),
     }
     columns = ("name", "pixels", "elements", "nearest", "misfit_percent")
     shown = [tuple(str(row[column]) for column in columns) for row in told]

@@ -5,13 +5,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from napari_xrf.cli.analysis import add_mineral_options, asked_minerals, chosen_method
+from napari_xrf.cli.analysis import (
+    add_mineral_options,
+    add_reflection_options,
+    asked_minerals,
+    chosen_method,
+    told_reflections,
+)
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import calibrated, check_folder, load_map, map_file_options, memory_budget
 from napari_xrf.cli.model_options import folder_option
 
 
-def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
+def add_verbs(verbs: Any, common: argparse.ArgumentParser, verb: str = "") -> None:
     """Add ``report`` to the parser's verbs."""
     report = verbs.add_parser(
         "report",
@@ -19,6 +25,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
         help="the whole job: elements, maps, quantities, phases, minerals, and a page that shows them",
     )
     add_mineral_options(report)
+    add_reflection_options(report, verb)
     report.add_argument("--no-phases", action="store_true", help="look for no phases without a library")
     report.set_defaults(run=write_whole_report)
 
@@ -48,6 +55,7 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
         ),
         steps=steps,
         phases=not arguments.no_phases,
+        keep_reflections=options.keep_reflections,
         progress=console.progress,
     )
     files = write_survey(arguments.output, survey, console.command)
@@ -61,6 +69,7 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
         "phases": [] if survey.phases is None else [phase.name for phase in survey.phases.phases],
         "bulk": [asdict(row) for row in survey.bulk],
         "unknown": list(survey.unknown),
+        **told_reflections(survey.reflections, console),
     }
     text = table(("mineral", "area %"), [(row.name, f"{row.area_percent or 0.0:.2f}") for row in rows])
     compared = ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.excitation import instrument_of
 from napari_xrf.physics.instrument import Instrument
 
+T = TypeVar("T")
+
 _CLOSE_EV = 10.0  # from their lines, root mean square
 _SHOWN = 0.9  # probability from which an element that is not named is fitted beside those that are
 
@@ -36,6 +39,8 @@ class _Told:
     explained: Explanation | None = None  # large: until elements are sought
     evidence: tuple[Evidence, ...] | None = None
     elements: tuple[FoundElement, ...] | None = None
+    given: bool = False  # whether these were stated rather than found
+    others: dict[str, Any] = field(default_factory=dict)  # by what they are
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -139,8 +144,22 @@ class CalibratedMap:
     def having(self, elements: tuple[FoundElement, ...]) -> CalibratedMap:
         """Return this map once more, of which these are the elements: they are not sought."""
         known = replace(self)
-        known._told.elements = elements
+        known._told.elements, known._told.given = elements, True
         return known
+
+    def of_cube(self, cube: SpectralCube, progress: Progress = ignore_progress) -> CalibratedMap:
+        """Return another state of this map calibrated; as this one where elements were given with it."""
+        if not self._told.given:
+            return calibrate_map(cube, progress=progress)
+        known = replace(self, cube=cube, sum_spectrum=cube.sum_spectrum(progress).astype(np.float64))
+        return known.having(self._told.elements or ())
+
+    def once(self, what: str, find: Callable[[], T]) -> T:
+        """Return what was found of this map before, or find it now."""
+        if what not in self._told.others:
+            self._told.others[what] = find()
+        found: T = self._told.others[what]
+        return found
 
     def __repr__(self) -> str:
         fwhm = 1000 * float(self.detector.fwhm(MN_KA_KEV))

@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from napari_xrf.core.colors import spread_color
 from napari_xrf.core.constants import ELECTRON_REST_KEV
 from napari_xrf.core.cores import in_threads
+from napari_xrf.core.counts import Counts, indices_of
 from napari_xrf.core.cube_spectra import sum_classes
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import LabelClass, LabelMap
+from napari_xrf.core.parameters import parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.scratch import scratch_array
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, find_elements
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of, find_elements
 from napari_xrf.maps.pixels.windows import EnergyWindow, window_sums
 from napari_xrf.maps.spectra.candidates import Candidate, candidates, columns_of, ordered_families
 from napari_xrf.maps.spectra.setting import Setting
@@ -54,6 +56,19 @@ _SAME_PEAK = 0.7  # of the resolution
 _DIFFERENT, _KNOWN, _ODD = 0.15, 0.3, 0.6
 _LEAST_LINE = 0.05  # of a family: a line that tells whether it is there
 _KEPT_BYTES = 256 * 2**20
+
+
+@parameters
+class ReflectionOptions:
+    """What becomes of reflections before minerals and phases are looked for.
+
+    Attributes
+    ----------
+    keep_reflections
+        Peaks of diffraction in single grains stay in the map; else those that surely are no element's go.
+    """
+
+    keep_reflections: bool = False
 
 
 COLUMNS = (
@@ -100,8 +115,43 @@ class Reflections:
     grains: NDArray[np.uint32]
     counts: NDArray[np.float32]
     reason: str
+    windows: tuple[EnergyWindow, ...] = ()  # of the peaks
     pixel_size: tuple[float, float] | None = None
     source: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a map without its sure reflections is told with, a sentence each; none where it shows none."""
+        sure, unsure = ([p for p in self.peaks if p.is_sure is each] for each in (True, False))
+        told = []
+        if sure:
+            pixels = int(np.isin(self.grains, [peak.grain for peak in sure]).sum())
+            energies = ", ".join(f"{peak.energy_kev:.2f}" for peak in sure)
+            told.append(
+                f"taken out of {_counted(pixels, 'pixel')}: {_counted(len(sure), 'reflection')} of single"
+                f" grains ({energies} keV), which no element explains"
+            )
+        if unsure:
+            energies = ", ".join(f"{p.energy_kev:.2f} keV ({'/'.join(p.may_be)})" for p in unsure)
+            told.append(f"reflections of single grains, or elements, are left in: {energies}")
+        return tuple(told)
+
+    def taken_out_of(self, cube: SpectralCube) -> SpectralCube:
+        """Return the map without its sure reflections: counts there are as those on both sides of a peak.
+
+        ``cube``: the map that they were found in, itself where there are none. It is read when asked for.
+        What was done stands among the warnings of its provenance.
+        """
+        sure: dict[int, list[EnergyWindow]] = {}
+        for peak, window in zip(self.peaks, self.windows, strict=True):
+            if peak.is_sure:
+                sure.setdefault(peak.grain, []).append(window)
+        if not sure:
+            return cube
+        note = self.notes[0]
+        warnings = (*cube.provenance.warnings, f"{note[0].upper()}{note[1:]}.")
+        counts = _WithoutPeaks(cube.counts, self.grains, sure)
+        return replace(cube, counts=counts, provenance=replace(cube.provenance, warnings=warnings))
 
     @property
     def label_map(self) -> LabelMap:
@@ -129,12 +179,19 @@ def find_reflections(
     reflection is not. Raises InvalidInput where it does not fit the map.
     """
     known = calibrate_map(measured, progress=progress)
-    other = None if beside is None else calibrate_map(beside, progress=progress)
-    if other is not None and other.cube.map_shape != known.cube.map_shape:
+    if beside is None:
+        return known.once("reflections", lambda: _found(known, None, progress))
+    other = calibrate_map(beside, progress=progress)
+    if other.cube.map_shape != known.cube.map_shape:
         raise InvalidInput(
             f"the other detector's map is {other.cube.map_shape}, this one {known.cube.map_shape}",
             "Give two detectors of one map",
         )
+    return _found(known, other, progress)
+
+
+def _found(known: CalibratedMap, other: CalibratedMap | None, progress: Progress) -> Reflections:
+    """Return the reflections of a map, compared with another detector's where there is one."""
     cube, setting = known.cube, known.setting
     if setting.kind not in ("tube", None) or cube.is_one_spectrum or not known.holds_counts:
         why = "only grains of a map, under a tube, reflect a continuum into the detector"
@@ -179,34 +236,64 @@ def reflection_rows(found: Reflections) -> list[dict[str, Any]]:
 def without_reflections(
     measured: Measured, found: Reflections | None = None, *, progress: Progress = ignore_progress
 ) -> SpectralCube:
-    """Return a map whose reflections are gone: in their grains counts are as those on both sides of a peak.
+    """Return a map whose reflections are gone (:meth:`Reflections.taken_out_of`).
 
-    Peaks that may be an element's stay. What was done stands among the warnings of the map's provenance.
-    ``found``: what :func:`find_reflections` found in this map, where it is known.
+    Peaks that may be an element's stay. ``found``: what :func:`find_reflections` found in this map, where it
+    is known.
     """
-    known = calibrate_map(measured, progress=progress)
-    found, cube = found or find_reflections(known, progress=progress), known.cube
-    sure = [peak for peak in found.peaks if peak.is_sure]
-    if not sure:
-        return cube
-    counts = np.array(cube.counts[:, :, :])
-    for peak in sure:
-        window = _window(peak.energy_kev, known.setting)
-        own, channels = found.grains == peak.grain, window.peak.stop - window.peak.start
-        spectra = counts[own]
-        under = np.repeat(_under(window, spectra.astype(np.float64))[:, None] / channels, channels, axis=1)
-        spectra[:, window.peak] = under if counts.dtype.kind == "f" else _whole(under)
-        counts[own] = spectra
-    pixels = np.count_nonzero(np.isin(found.grains, [peak.grain for peak in sure]))
-    note = f"Taken out of {pixels} pixels: {len(sure)} reflections."
-    warnings = (*cube.provenance.warnings, note)
-    return replace(cube, counts=counts, provenance=replace(cube.provenance, warnings=warnings))
+    return (found or find_reflections(measured, progress=progress)).taken_out_of(cube_of(measured))
+
+
+def calibrated_without(
+    known: CalibratedMap, progress: Progress = ignore_progress
+) -> tuple[CalibratedMap, Reflections]:
+    """Return a calibrated map without its sure reflections, itself where there are none, and all found.
+
+    It is calibrated anew, unless a plan did: the peaks misled the axis and the resolution, too.
+    """
+    found = find_reflections(known, progress=progress)
+    cube = found.taken_out_of(known.cube)
+    if cube is known.cube:
+        return known, found
+    return known.once("without reflections", lambda: known.of_cube(cube, progress)), found
+
+
+class _WithoutPeaks:
+    """Counts of a map without some peaks, read when asked for.
+
+    ``counts``: (Y, X, E) those of the map. ``grains``: (Y, X) of which grain each pixel is. ``windows``: the
+    peaks of each.
+    """
+
+    def __init__(
+        self, counts: Counts, grains: NDArray[np.uint32], windows: dict[int, list[EnergyWindow]]
+    ) -> None:
+        self._counts, self._grains, self._windows = counts, grains, windows
+        self.shape, self.dtype, self.ndim = counts.shape, counts.dtype, 3
+
+    def __getitem__(self, key: Any, /) -> Any:
+        (y, pick_y), (x, pick_x), (e, pick_e) = indices_of(key, self.shape)
+        rows, columns, channels = (np.asarray(part, dtype=np.intp) for part in (y, x, e))
+        if not np.isin(self._grains[rows], list(self._windows)).any():
+            return self._counts[key]
+        band = slice(int(rows.min()), int(rows.max()) + 1)
+        counts = np.array(self._counts[band])
+        for grain, windows in self._windows.items():
+            own = self._grains[band] == grain
+            spectra = counts[own]
+            for window in windows if own.any() else ():
+                wide = window.peak.stop - window.peak.start
+                under = np.repeat(_under(window, spectra.astype(np.float64))[:, None] / wide, wide, axis=1)
+                spectra[:, window.peak] = under if counts.dtype.kind == "f" else _whole(under)
+            counts[own] = spectra
+        chosen = counts[np.ix_(rows - band.start, columns, channels)]
+        return chosen[..., pick_e][:, pick_x][pick_y]
 
 
 def _none(cube: SpectralCube, reason: str) -> Reflections:
     shape = cube.map_shape
     nothing = np.zeros(shape, np.uint32), np.zeros(shape, np.float32)
-    return Reflections((), *nothing, reason, cube.pixel_size, cube.name)
+    return Reflections((), *nothing, reason, (), cube.pixel_size, cube.name)
 
 
 def _windows(known: CalibratedMap, progress: Progress) -> tuple[EnergyWindow | None, ...]:
@@ -500,12 +587,13 @@ def _numbered(
     numbered = number_of[grains]
     renumbered = [replace(peak, grain=int(number_of[peak.grain])) for peak in peaks]
     renumbered.sort(key=lambda peak: (peak.grain, peak.energy_kev))
+    windows = tuple(_window(peak.energy_kev, setting) for peak in renumbered)
     counts = np.zeros(cube.map_shape, np.float32)
     for band, block in cube.blocks() if renumbered else ():
-        for each in renumbered:
+        for each, window in zip(renumbered, windows, strict=True):
             own = numbered[band] == each.grain
             if own.any():
-                window, spectra = _window(each.energy_kev, setting), block[own].astype(np.float64)
+                spectra = block[own].astype(np.float64)
                 counts[band][own] += spectra[:, window.peak].sum(axis=1) - _under(window, spectra)
         progress(band.stop, cube.shape[0], "mapping reflections")
     held = f"{_counted(len(renumbered), 'peak')} in {_counted(len(order), 'grain')}"
@@ -513,7 +601,7 @@ def _numbered(
         f"no element surely explains {held}, looked for at {steps} energies"
         f" from {_LOWEST_KEV:g} to {_highest(setting):.1f} keV, off strong and scattered lines"
     )
-    return Reflections(tuple(renumbered), numbered, counts, reason, cube.pixel_size, cube.name)
+    return Reflections(tuple(renumbered), numbered, counts, reason, windows, cube.pixel_size, cube.name)
 
 
 def _counted(number: int, what: str) -> str:

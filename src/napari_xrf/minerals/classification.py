@@ -18,6 +18,7 @@ from napari_xrf.core.label_map import LabelClass, LabelMap, number_by_area
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import Measured
+from napari_xrf.maps.crystal_reflections import Reflections
 from napari_xrf.minerals.class_spectra import ClassSpectrum, mean_spectra
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap, merged_bins
 from napari_xrf.minerals.likelihood.scan import TOLERANCE
@@ -53,6 +54,8 @@ class ClassificationOptions:
     # Relative standard deviation of the expected spectra per bin of half a detector's resolution, 0.01 to 1;
     # it counts at high energies and grows towards low ones. None: 0.03.
     tolerance: float | None = None
+    # Whether peaks of diffraction in single grains stay; else those that surely are no element's go.
+    keep_reflections: bool = False
 
     def __post_init__(self) -> None:
         for element in self.ignored:
@@ -94,6 +97,8 @@ class Classification:
     # The notes that say why nothing here is to be trusted: a network trained for other excitation, a list of
     # minerals that most of the map is none of.
     doubts: tuple[str, ...] = ()
+    # Of single grains: the sure ones were taken out. None where they were to stay, or were not looked for.
+    reflections: Reflections | None = None
 
     def __repr__(self) -> str:
         shares = (self.abundances or self.label_map).shares()
@@ -180,6 +185,7 @@ class MineralOutline:
     name: str
     pixel_size: tuple[float, float] | None
     doubts: tuple[str, ...] = ()  # those of the notes that speak against the list
+    reflections: Reflections | None = None  # as in MineralSearch
 
     def conclude(self, rows: MineralRows) -> Classification:
         """Return the mineral map of all rows: classes by falling area, with their spectra."""
@@ -218,6 +224,7 @@ class MineralOutline:
             abundances=_abundances(label_map, rows.areas, list(phases.values())),
             undecided=rows.undecided,
             doubts=self.doubts,
+            reflections=self.reflections,
         )
 
     @staticmethod
@@ -252,6 +259,8 @@ class MineralPlan:
     def rows_of(self, cube: SpectralCube, rows: slice, memory_budget: int | None = None) -> BinnedMap:
         """Return some rows of the whole map and those around them, in bins; no others are read."""
         wide = slice(max(rows.start - MARGIN, 0), min(rows.stop + MARGIN, cube.shape[0]))
+        if self.outline.reflections is not None:
+            cube = self.outline.reflections.taken_out_of(cube)
         return BinnedMap(cube.band(wide).load(memory_budget), self.bins, wide.start)
 
     def map(
@@ -317,7 +326,14 @@ def plan_minerals(
     """
     if minerals is not None and not minerals:
         raise InvalidInput("there is no mineral to look for", "Name at least one")
-    search = search_minerals(measured, minerals, options.library, options.ignored, progress)
+    search = search_minerals(
+        measured,
+        minerals,
+        options.library,
+        options.ignored,
+        progress,
+        keep_reflections=options.keep_reflections,
+    )
     known = search.measured
     chosen_tolerance = TOLERANCE if options.tolerance is None else options.tolerance
     pixels = int(np.prod(known.cube.map_shape))
@@ -334,6 +350,7 @@ def plan_minerals(
         known.cube.name,
         known.cube.pixel_size,
         found.doubts,
+        search.reflections,
     )
     limit = MOST_MISFIT * float(ndtri(1 - options.unknown_level) / ndtri(1 - UNKNOWN_LEVEL))
     return MineralPlan(search.bins, found, limit, options.unknown_level, outline), binned

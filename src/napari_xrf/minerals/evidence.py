@@ -88,7 +88,8 @@ def explain_mineral(
     minerals = _minerals_of(classification.minerals, library)
     if not minerals:
         raise InvalidInput("no mineral was looked for in this map", "Map minerals first")
-    search = search_minerals(measured, minerals, library, progress=progress)
+    keep = classification.reflections is None
+    search = search_minerals(measured, minerals, library, progress=progress, keep_reflections=keep)
     part = region_of(search.measured, mask, name)
     templates = expect_templates(minerals, search.measured.instrument, search.bins, progress)
     counts = search.bins.sum(part.sum_spectrum)

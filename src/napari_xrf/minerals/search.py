@@ -9,6 +9,7 @@ from napari_xrf.core.emission_lines import atomic_number, edge_energy, family_li
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, find_elements
+from napari_xrf.maps.crystal_reflections import Reflections, calibrated_without
 from napari_xrf.minerals.likelihood.templates import EnergyBins, bins_at_resolution
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.scatter import energy_after_compton
@@ -33,12 +34,13 @@ _PRESENT = 0.5  # probability from which an element counts as found
 class MineralSearch:
     """What is looked for in a map, and in which energies."""
 
-    measured: CalibratedMap
+    measured: CalibratedMap  # without its sure reflections
     bins: EnergyBins  # the energy bins to use
     minerals: tuple[Mineral, ...]  # what to look for
     counts_per_pixel: float  # median of the measured pixels, in the energies used
     notes: tuple[str, ...]  # one sentence each
     automatic: bool = False  # whether nobody chose the minerals
+    reflections: Reflections | None = None  # of single grains; None where they were to stay
 
 
 def search_minerals(
@@ -47,14 +49,18 @@ def search_minerals(
     library: Sequence[Mineral] | None = None,
     ignored: Sequence[str] = (),
     progress: Progress = ignore_progress,
+    *,
+    keep_reflections: bool = False,
 ) -> MineralSearch:
     """Choose the energies of a map to use and, if none are given, the minerals to look for.
 
     The lines of ``ignored`` elements are left out of the energies, and the elements out of those that decide
-    which minerals are looked for; argon in particular, unless the map lies in vacuum. Raises InvalidInput
-    when the map holds no counts in the energies that can be used.
+    which minerals are looked for; argon in particular, unless the map lies in vacuum. What single grains
+    surely reflect is taken out of the map, unless it is to be kept. Raises InvalidInput when the map holds no
+    counts in the energies that can be used.
     """
     known = calibrate_map(measured, progress=progress).checked()
+    known, reflections = (known, None) if keep_reflections else calibrated_without(known, progress)
     instrument = known.instrument
     low, high = energy_range(instrument)
     elsewhere = {*ignored} if known.cube.excitation.atmosphere == "vacuum" else {*ignored, "Ar"}
@@ -68,6 +74,7 @@ def search_minerals(
         f"energies from {low:.2f} to {high:.2f} keV are compared"
         + (f", without the lines of {', '.join(sorted(elsewhere))}" if elsewhere else ""),
     ]
+    notes += () if reflections is None else reflections.notes
     automatic = minerals is None
     if minerals is None:
         minerals, note = _auto_minerals(known, _with_phases(library), elsewhere, progress)
@@ -79,6 +86,7 @@ def search_minerals(
         float(np.median(counts[counts > 0])),
         tuple(notes),
         automatic,
+        reflections,
     )
 
 

@@ -71,9 +71,14 @@ def check_methods(text: str, minerals: Sequence[Mineral] | None, options: Classi
     for method in methods:
         several = len(methods) > 1 and method != LIKELIHOOD
         if text != BEST or not several:  # what the best of all cannot be is told in its notes
-            known = AS_USUAL if several else options
+            known = _of_the_map(options) if several else options
             check_method(method, None, known)
             check_method(method, _asked(method, minerals) if several else minerals, known)
+
+
+def _of_the_map(options: ClassificationOptions) -> ClassificationOptions:
+    """Return those options that networks take: what is done to the map before."""
+    return ClassificationOptions(keep_reflections=options.keep_reflections)
 
 
 def classify_by_choice(
@@ -141,7 +146,7 @@ def compare_methods(
         library = library if more is None else merge_libraries(library, more)
 
     def ask(method: str, of: Measured) -> Classification:
-        own = options if method == LIKELIHOOD else AS_USUAL
+        own = options if method == LIKELIHOOD else _of_the_map(options)
         asked = _asked(method, minerals)
         return classify_by(method, of, asked, own, memory_budget=memory_budget, progress=progress)
 

@@ -54,14 +54,15 @@ def classify_by(
     ``method``: ``"likelihood"`` (:func:`~napari_xrf.minerals.classification.classify_minerals`), or a
     network: the name of a shipped model that names minerals, or a weights file. It looks for all its classes,
     or for those of them that hold one of ``minerals`` (a note names those that it lacks), and takes no
-    options. ``options``: of the likelihood.
+    options but ``keep_reflections``.
     ``memory_budget``: bytes, of which what a network says of its names takes a quarter at most; the rest lies
     on disk.
     """
     check_method(method, minerals, options)
     if method == LIKELIHOOD:
         return classify_minerals(measured, minerals, options, progress=progress)
-    return _classify_by_network(measured, minerals, method, memory_budget, progress)
+    keep = options.keep_reflections
+    return _classify_by_network(measured, minerals, method, keep, memory_budget, progress)
 
 
 def check_method(name: str, minerals: Sequence[Mineral] | None, options: ClassificationOptions) -> None:
@@ -82,7 +83,7 @@ def check_method(name: str, minerals: Sequence[Mineral] | None, options: Classif
     wanted_classes(read_mineral_model(name), minerals)
     check_networks()
     for entry in fields(ClassificationOptions):
-        if getattr(options, entry.name) != entry.default:
+        if entry.name != "keep_reflections" and getattr(options, entry.name) != entry.default:
             raise InvalidInput(
                 f"a network takes no {entry.name.replace('_', ' ')}",
                 "Leave it out, or use the method likelihood",
@@ -107,6 +108,7 @@ def _classify_by_network(
     measured: Measured,
     minerals: Sequence[Mineral] | None,
     model: str,
+    keep_reflections: bool,
     memory_budget: int | None,
     progress: Progress,
 ) -> Classification:
@@ -118,7 +120,9 @@ def _classify_by_network(
     description = read_mineral_model(model)
     kept = wanted_classes(description, minerals)
     trained = load_model(model)
-    search = search_minerals(measured, _members(description), progress=progress)
+    search = search_minerals(
+        measured, _members(description), progress=progress, keep_reflections=keep_reflections
+    )
     cube = search.measured.on_refined_axis
     unfit = () if cube.excitation.kind else unsuited_to(description, search.measured)  # else predict tells
     unfit = (*unfit, *_lacking(description, minerals))
@@ -146,8 +150,16 @@ def _classify_by_network(
         counts_per_pixel=search.counts_per_pixel,
         energy_range=(float(search.bins.energies[0]), float(search.bins.energies[-1])),
         method=description.name,
-        notes=(*unfit, search.notes[0], *told.notes, *doubts, *_seen_by_one_element(label_map, search)),
+        notes=(
+            *unfit,
+            search.notes[0],
+            *(search.reflections.notes if search.reflections else ()),
+            *told.notes,
+            *doubts,
+            *_seen_by_one_element(label_map, search),
+        ),
         doubts=(*unfit, *prediction.doubts),
+        reflections=search.reflections,
     )
 
 

@@ -133,6 +133,7 @@ def find_phases(
     *,
     library: Sequence[Mineral] | None = None,
     ignored: Sequence[str] = (),
+    keep_reflections: bool = False,
     progress: Progress = ignore_progress,
 ) -> Phases:
     """Find the phases of a map in its counts alone; parameters and errors as :func:`napari_xrf.find_phases`.
@@ -141,7 +142,7 @@ def find_phases(
     """
     if count is not None and not 1 <= count <= MOST_PHASES:
         raise InvalidInput(f"there can be 1 to {MOST_PHASES} phases, not {count}")
-    search = search_minerals(measured, None, library, ignored, progress)
+    search = search_minerals(measured, None, library, ignored, progress, keep_reflections=keep_reflections)
     known = search.measured
     bins = merged_bins(search.bins, known.sum_spectrum, int(np.prod(known.cube.map_shape)))
     binned = BinnedMap(known.on_refined_axis, bins)
@@ -168,6 +169,7 @@ def find_phases(
         method=METHOD,
         notes=(*_notes(search), reason, *(phase.told for phase in phases)),
         abundances=_abundances(label_map, shares),
+        reflections=search.reflections,
     )
     return Phases(classification, phases, known.energy, reason)
 

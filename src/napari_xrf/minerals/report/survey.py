@@ -9,6 +9,7 @@ from napari_xrf.core.errors import XrfError
 from napari_xrf.core.label_map import UNKNOWN_NAME, LabelMap
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of, find_elements
+from napari_xrf.maps.crystal_reflections import Reflections, calibrated_without
 from napari_xrf.maps.identification.judgement import FoundElement
 from napari_xrf.maps.pixels.element_mapping import map_elements
 from napari_xrf.maps.quantification.quantities import Quantities
@@ -27,7 +28,7 @@ SURE = 0.95  # probability from which an element is no doubt
 class Survey:
     """What one map holds, as far as it can be known."""
 
-    known: CalibratedMap  # the calibrated map
+    known: CalibratedMap  # the calibrated map, without what single grains surely reflect
     elements: tuple[FoundElement, ...]  # found in it, the surest first
     # maps, quantities, phases, classification: none where that could not be done; unknown says why.
     maps: ElementMaps | None
@@ -39,6 +40,7 @@ class Survey:
     bulk: tuple[BulkRow, ...]  # elements from modes beside those of the sum spectrum
     steps: tuple[CleanUpStep, ...]  # of the clean-up
     unknown: tuple[str, ...]  # what could not be known and why, one sentence each
+    reflections: Reflections | None = None  # of single grains; None where they were to stay
 
     def __repr__(self) -> str:
         found = ", ".join(one.element for one in self.elements)
@@ -51,15 +53,18 @@ def survey_map(
     *,
     steps: Sequence[CleanUpStep] = (),
     phases: bool = True,
+    keep_reflections: bool = False,
     progress: Progress = ignore_progress,
 ) -> Survey:
     """Do the whole job on a map; what fails is told, and the rest goes on.
 
     ``classify``: names the mineral of each pixel of the calibrated map, by any method. ``steps``: of the
-    clean-up of its labels. ``phases``: whether to look for phases without a library too. Raises InvalidInput
-    when the map holds no counts.
+    clean-up of its labels. ``phases``: whether to look for phases without a library too.
+    ``keep_reflections``: whether what single grains reflect stays in all but ``classify``. Raises
+    InvalidInput when the map holds no counts.
     """
-    known = calibrate_map(measured, progress=progress).checked()
+    whole = calibrate_map(measured, progress=progress).checked()
+    known, reflections = (whole, None) if keep_reflections else calibrated_without(whole, progress)
     failed: list[str] = []
 
     def tried(what: str, work: Callable[[], T]) -> T | None:
@@ -79,8 +84,11 @@ def survey_map(
     else:
         failed.append("element maps and quantities: no element was found")
     several = not known.cube.is_one_spectrum
-    groups = tried("phases", lambda: find_phases(known, progress=progress)) if phases and several else None
-    classification = tried("minerals", lambda: classify(known, progress))
+    groups = None
+    if phases and several:
+        keep = keep_reflections
+        groups = tried("phases", lambda: find_phases(whole, keep_reflections=keep, progress=progress))
+    classification = tried("minerals", lambda: classify(whole, progress))
     labels: LabelMap | None = None
     modes: tuple[ModalRow, ...] = ()
     bulk: tuple[BulkRow, ...] = ()
@@ -88,9 +96,21 @@ def survey_map(
         labels = clean_labels(classification.label_map, steps, progress)
         modes = modal_table(labels, classification.abundances_of(labels))
         bulk = bulk_composition(modes, quantities)
-    unknown = (*failed, *_doubts(known, elements, quantities, classification, labels, bulk))
+    told = () if reflections is None else reflections.notes
+    unknown = (*failed, *_doubts(known, elements, quantities, classification, labels, bulk), *told)
     return Survey(
-        known, elements, maps, quantities, groups, classification, labels, modes, bulk, tuple(steps), unknown
+        known,
+        elements,
+        maps,
+        quantities,
+        groups,
+        classification,
+        labels,
+        modes,
+        bulk,
+        tuple(steps),
+        unknown,
+        reflections,
     )
 
 

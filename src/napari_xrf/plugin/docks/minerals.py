@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QLineEdit, QListWidge
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.label_map import UNKNOWN_LABEL
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.crystal_reflections import ReflectionOptions
 from napari_xrf.minerals.labels.modal_table import ModalRow, held_rows, write_modal_table
 from napari_xrf.minerals.method_choice import LIKELIHOOD
 from napari_xrf.plugin.docks.dock import Dock
@@ -22,6 +23,7 @@ from napari_xrf.plugin.forms.class_table import TABLED, ClassTable
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
 from napari_xrf.plugin.forms.model_choice import MethodChoice
+from napari_xrf.plugin.forms.parameter_form import ParameterForm
 from napari_xrf.plugin.forms.parts import button, column, expanding, row, tick_box
 from napari_xrf.plugin.forms.tick_list import TickBoxes
 from napari_xrf.plugin.layers.calibration import kept_map
@@ -90,6 +92,7 @@ class MineralsDock(Dock):
         self.count = QLabel()
         self.table = ClassTable(self, self.labels)
         self.methods = MethodChoice(self)
+        self.reflecting = ParameterForm(ReflectionOptions())
         self.other = LabelsChoice(self)
         self.agree = button(
             "Agreement",
@@ -127,6 +130,7 @@ class MineralsDock(Dock):
             self.filter,
             (self.list, 2),
             row(QLabel("Method"), self.methods),
+            self.reflecting,
             row(QLabel("Labels"), self.labels, self.legend),
             row(QLabel("Beside"), self.other, self.agree),
             (self.table, 3),
@@ -238,6 +242,7 @@ class MineralsDock(Dock):
             method = self.methods.method()
             recipe |= {} if method == LIKELIHOOD else {"method": method}
             options = self._options(method)
+            recipe |= {"keep_reflections": True} if options.keep_reflections else {}
             check_methods(method, minerals, options)
             done = partial(self._show, self.maps.layer(), cube, self._call(minerals), recipe)
             self.maps.run("Mapping minerals", _named, method, minerals, options, on_done=done)
@@ -248,7 +253,8 @@ class MineralsDock(Dock):
         from napari_xrf.minerals.classification import ClassificationOptions
 
         named = self._own and LIKELIHOOD in methods_of(method)
-        return ClassificationOptions(library=self._library if named else None)
+        keep = self.reflecting.value().keep_reflections
+        return ClassificationOptions(library=self._library if named else None, keep_reflections=keep)
 
     def _call(self, minerals: tuple[Mineral, ...] | None) -> str:
         """Return the same in Python; see :mod:`napari_xrf.plugin.layers.script`."""
@@ -256,7 +262,8 @@ class MineralsDock(Dock):
         own = f", library={str(self._own[-1])!r}" if self._own else ""
         method = self.methods.method()
         by = "" if method == LIKELIHOOD else f", method={method!r}"
-        return f"nx.map_minerals({{0}}{named}{own}{by}).label_map"
+        kept = ", keep_reflections=True" if self.reflecting.value().keep_reflections else ""
+        return f"nx.map_minerals({{0}}{named}{own}{by}{kept}).label_map"
 
     def _show(
         self, over: Any, cube: SpectralCube, call: str, recipe: dict[str, Any], classification: Any
@@ -378,7 +385,8 @@ def _survey_and_write(
     def classify(known: CalibratedMap, progress: Progress) -> Classification:
         return _named(known, method, minerals, options, progress=progress)
 
-    survey = survey_map(measured, classify, progress=progress)
+    keep = options.keep_reflections
+    survey = survey_map(measured, classify, keep_reflections=keep, progress=progress)
     named = (
         "all that the elements found allow" if minerals is None else ", ".join(each.name for each in minerals)
     )

@@ -8,10 +8,12 @@ import napari.viewer
 from qtpy.QtWidgets import QAbstractItemView, QLabel, QLineEdit, QSpinBox
 
 from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.maps.crystal_reflections import ReflectionOptions
 from napari_xrf.minerals.phases.discovery import MOST_PHASES, Phases, find_phases
 from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
+from napari_xrf.plugin.forms.parameter_form import ParameterForm
 from napari_xrf.plugin.forms.parts import button, row, wrapped
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.layers.labels import CLASSIFICATION_KEY, label_layer, label_map_of_layer
@@ -33,6 +35,7 @@ class PhasesDock(Dock):
         self.count = QSpinBox()
         self.count.setRange(0, MOST_PHASES)
         self.count.setSpecialValueText("as many as can be told apart")
+        self.reflecting = ParameterForm(ReflectionOptions())
         self.run = button("Find phases", "Spectra that the map is made of, without a library", self._find)
         self.layers = LayerChoice(self, _holds_phases, "no phases yet", ("features",))
         self.reason = wrapped()
@@ -60,6 +63,7 @@ class PhasesDock(Dock):
         self.lay_out(
             row(QLabel("Map"), self.maps),
             row(QLabel("Phases"), self.count, None),
+            self.reflecting,
             row(QLabel("Labels"), self.layers),
             self.reason,
             (self.table, 3),
@@ -109,17 +113,22 @@ class PhasesDock(Dock):
         cube = self.maps.cube()
         if cube is not None:
             count = self.count.value() or None
-            done = partial(self._show, self.maps.layer(), cube, count)
-            self.maps.run("Finding phases", find_phases, count, on_done=done)
+            keep = self.reflecting.value().keep_reflections
+            done = partial(self._show, self.maps.layer(), cube, count, keep)
+            self.maps.run("Finding phases", find_phases, count, keep_reflections=keep, on_done=done)
 
-    def _show(self, over: Any, cube: SpectralCube, count: int | None, phases: Phases) -> None:
+    def _show(self, over: Any, cube: SpectralCube, count: int | None, keep: bool, phases: Phases) -> None:
         metadata = {CLASSIFICATION_KEY: (cube, phases.classification), PHASES_KEY: phases}
         made = with_keywords(label_layer(phases.label_map, f"Phases of {cube.name}"), metadata=metadata)
-        call, recipe = f"nx.find_phases({{0}}, {count}).label_map", {"phases": {"count": count or "auto"}}
-        made = made_by([made], "labels", call, over, recipe=recipe)[0]
+        kept = ", keep_reflections=True" if keep else ""
+        recipe = {"count": count or "auto"} | ({"keep_reflections": True} if keep else {})
+        call = f"nx.find_phases({{0}}, {count}{kept}).label_map"
+        made = made_by([made], "labels", call, over, recipe={"phases": recipe})[0]
         self.layers.choose(add_layers(self.viewer, [made], over=over)[-1])
         self.see(self.table)
-        self.tell(f"{len(phases.phases)} phases of {cube.name}")
+        found = phases.classification.reflections
+        told = () if found is None else found.notes
+        self.tell("\n".join((f"{len(phases.phases)} phases of {cube.name}", *told)))
 
     def _show_chosen(self) -> None:
         phases = self.phases()
