@@ -19,6 +19,7 @@ from napari_xrf.learning.prediction.name_check import (
     weighed,
 )
 from napari_xrf.learning.prediction.network_method import check_method, classify_by, with_checked_names
+from napari_xrf.learning.prediction.unlearnt import shared_with_unlearnt
 from napari_xrf.learning.prediction.views import label_map_of
 from napari_xrf.learning.weights import load_model, models_giving
 from napari_xrf.minerals.classification import ClassificationOptions
@@ -174,10 +175,9 @@ def test_what_a_network_says_lies_on_disk_where_memory_is_small(monkeypatch):
         np.testing.assert_array_equal(small.confidence, whole.confidence)
 
 
-def seen_by(preset):
-    """Blocks of quartz, pyrite and calcite, seen by a wide beam."""
+def seen_by(preset, formulas=("SiO2", "FeS2", "CaCO3")):
+    """Blocks of three minerals (quartz, pyrite and calcite), seen by a wide beam."""
     instrument = load_instrument(preset)
-    formulas = ("SiO2", "FeS2", "CaCO3")
     spectra = [simulate_spectrum(formula, instrument, counts=1500)[0] for formula in formulas]
     place = np.add.outer(np.arange(24) // 8, np.arange(24) // 8) % 3
     seen = np.stack([gaussian_filter((place == each).astype(float), 0.9) for each in range(3)], axis=2)
@@ -219,6 +219,21 @@ def test_grains_are_weighed_as_their_excitation_asks(preset, weights):
     assert grains.weights == weights
 
 
+@pytest.mark.parametrize("preset", ["m4", "sem-eds"])
+def test_grains_of_a_listed_mineral_that_the_network_never_learnt_are_named_by_their_lines(preset):
+    """An eclogite's omphacite was unknown, or what looks like it."""
+    cube, place, largest = seen_by(preset, ("SiO2", "FeS2", "Ca0.6Na0.4Mg0.6Al0.4Si2O6"))
+    listed = select_minerals(load_library(), ("quartz", "pyrite", "omphacite", "calcite"))
+    found = classify_by("mineral-mlp", cube, listed)
+    names = {entry.label: members_of(entry.name) for entry in found.label_map.classes}
+    inside = (place == 2) & (largest > 0.95)
+    assert np.mean(["omphacite" in names[label] for label in found.label_map.labels[inside].tolist()]) > 0.9
+    assert "omphacite" in found.minerals
+    (alone,) = (each for each in found.label_map.classes if "omphacite" in members_of(each.name))
+    assert alone.density == pytest.approx(3.34)
+    assert any("their lines alone name them" in note for note in found.doubts)
+
+
 def test_pixels_without_neighbours_of_their_kind_are_named_by_themselves(rock):
     cube, place, _ = rock
     mixed = np.random.default_rng(6).permutation(place.size)
@@ -254,3 +269,11 @@ def test_misfits_of_lines_say_less_under_electrons():
     assert tube.argmax() == 2
     assert electrons[0] > 0.2
     assert electrons[1] < 0.1 * electrons[0]
+
+
+def test_what_nobody_asked_for_may_be_what_a_network_never_learnt():
+    """It says of akermanite that it is the nearest that it knows, and hardly ever that it is a stranger."""
+    asked = np.array([True, False])
+    said = np.array([[0.6, 0.3, 0.0, 0.1], [1.0, 0.0, 0.0, 0.0]], dtype=np.float32)
+    shared = shared_with_unlearnt(said, asked)
+    np.testing.assert_allclose(shared, [[0.6, 0.15, 0.2, 0.05], [1.0, 0.0, 0.0, 0.0]], rtol=1e-5)

@@ -31,11 +31,14 @@ from napari_xrf.learning.prediction.answers import excitation_found, predict
 from napari_xrf.learning.prediction.name_check import (
     ELECTRON_GRAIN_WEIGHTS,
     GRAIN_WEIGHTS,
+    LEAST_ASKED,
+    MOST_SQUARE,
     lines_against,
     weighed,
 )
 from napari_xrf.learning.prediction.one_element import shared_out
 from napari_xrf.learning.prediction.prediction import Prediction
+from napari_xrf.learning.prediction.unlearnt import shared_with_unlearnt, with_unlearnt
 from napari_xrf.learning.prediction.views import label_map_of
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap, merged_bins
 from napari_xrf.minerals.likelihood.independent_pixels import independent_pixels
@@ -72,19 +75,23 @@ def named_by_grains(
     search: MineralSearch,
     narrowed: Callable[[Prediction], Prediction],
     progress: Progress = ignore_progress,
+    asked: NDArray[np.bool_] | None = None,
 ) -> tuple[Prediction, dict[str, str]] | None:
     """Return classes of a map whose pixels are mixtures of its grains; None of a map without grains of two.
 
     Behind them what speaks against names that grains had at first. Pixels that no mixture explains keep what
     the network says of them.
 
-    ``said``: what the model says of each pixel, to be ``narrowed`` to what may be.
+    ``said``: what the model says of each pixel, to be ``narrowed`` to what may be; it may hold names that the
+    model never learnt, behind its own, of which some are ``asked`` for.
     """
     level = set_level(said)
     if level is None:  # classes that were formed in training hold mixtures
         return None
     possible = narrowed(said)
-    grains = look_at_grains(model, said, label_map_of(possible), search, progress)
+    grains = look_at_grains(model, said, label_map_of(possible), search, progress, asked)
+    if grains is None and len(said.names) > len(model.description.names):  # all may be strangers
+        grains = look_at_grains(model, said, label_map_of(said), search, progress, asked)
     if grains is None:
         return None
     names = _narrowed(weighed(grains.answers, grains.squares, grains.weights), said, narrowed)
@@ -105,11 +112,17 @@ def named_by_grains(
 
 
 def look_at_grains(
-    model: Model, said: Prediction, labels: LabelMap, search: MineralSearch, progress: Progress
+    model: Model,
+    said: Prediction,
+    labels: LabelMap,
+    search: MineralSearch,
+    progress: Progress,
+    asked: NDArray[np.bool_] | None = None,
 ) -> Grains | None:
     """Return what lies in grains of a map, and what is said of it; None of a map without grains of two.
 
-    ``said``: what the model says of each pixel. ``labels``: the map of what is the likeliest.
+    ``said``: what the model says of each pixel, of names that it never learnt, too, for which ``asked`` tells
+    which of its own are looked for. ``labels``: the map of what is the likeliest.
     """
     known, winner = search.measured, labels.labels.astype(np.intp) - 1
     binned = BinnedMap(known.cube, merged_bins(search.bins, known.sum_spectrum, winner.size))
@@ -129,11 +142,16 @@ def look_at_grains(
     of_sums = SpectralCube(spectra[None], cube.energy, name="grains", excitation=excitation_found(known))
     answers = predict(model, of_sums, outputs=("minerals",), calibrate=False)
     assert answers.probability is not None
-    answers = replace(answers, probability=shared_out(answers.probability, said.names, known))
-    squares, doubted = lines_against(answers, spectra, search, progress)
+    answers = replace(answers, probability=shared_out(answers.probability, answers.names, known))
     sampled, of_pixels = _sampled(said, places)
+    if asked is not None:
+        answers = _with_unlearnt(answers, said, search, asked)
+        of_pixels[sampled >= 0] = shared_with_unlearnt(of_pixels[sampled >= 0], asked)
+    squares, doubted = lines_against(answers, spectra, search, progress)
     # Of many counts a network heeds what nobody models as well: the scatter of goethite and magnetite.
     both = (answers_of(answers, slice(0, 1))[0] + _means(of_pixels, sampled, len(ends))) / 2
+    by_lines = np.arange(squares.shape[1]) >= len(model.description.names)
+    both[:, :-1][by_lines & (squares >= MOST_SQUARE)] = 0  # nothing else speaks for these names
     electrons = isinstance(known.instrument.source, ElectronBeam)
     return Grains(
         binned,
@@ -148,6 +166,17 @@ def look_at_grains(
         notes=(*taught.notes, *doubts),
         weights=ELECTRON_GRAIN_WEIGHTS if electrons else GRAIN_WEIGHTS,
     )
+
+
+def _with_unlearnt(
+    answers: Prediction, said: Prediction, search: MineralSearch, asked: NDArray[np.bool_]
+) -> Prediction:
+    """Return answers (1, M) with the names that ``said`` holds besides, likely enough to be looked at."""
+    library, number = {each.name: each for each in search.minerals}, len(answers.names)
+    wider = with_unlearnt(answers, [library[name] for name in said.names[number:]])
+    shared = shared_with_unlearnt(answers_of(wider, slice(0, 1))[0], asked)
+    shared[:, number:-1] = np.maximum(shared[:, number:-1], LEAST_ASKED)
+    return replace(wider, probability=shared[None, :, :-1], unknown=shared[None, :, -1])
 
 
 def _named(

@@ -40,13 +40,13 @@ _STRONG, _ALIKE = 0.02, 0.3  # of the counts, and cosine of line families that h
 _SCATTERED = (0.88, 1.16)  # of the energy of the anode's Kα: from its Compton peak to its Kβ
 _USUAL = 5.0  # chi-square that true names reach
 _ROUNDS = 3
-_LEAST_ASKED = 0.002  # probability of a name whose lines are looked at
+LEAST_ASKED = 0.002  # probability of a name whose lines are looked at
 # How much what a network says of a grain, its lines, and that none of the names need be right, count under
 # photons and under electrons: the likeliest on grains of rocks of other code (`python -m
 # benchmarks.mineral_network grains`). Lines count 1 where their errors above are right: under photons they
 # are 1.4 times too wide.
 GRAIN_WEIGHTS, ELECTRON_GRAIN_WEIGHTS = (0.97, 1.96, -1.5), (1.21, 0.83, -0.38)
-_MOST_SQUARE, _TINY = 60.0, 1e-9
+MOST_SQUARE, _TINY = 60.0, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ def lines_against(
     probability = said.probability[0].astype(np.float64)
     library = {mineral.name: place for place, mineral in enumerate(search.minerals)}
     owner = np.array([library.get(name, -1) for name in said.names])
-    asked = (probability >= _LEAST_ASKED) & (owner >= 0)
+    asked = (probability >= LEAST_ASKED) & (owner >= 0)
     occurring = np.unique(owner[asked.any(axis=0)])
     minerals = tuple(search.minerals[place] for place in occurring.tolist())
     templates = expect_templates(minerals, search.measured.instrument, search.bins, progress)
@@ -151,7 +151,7 @@ def weighed(
     """
     of_network, of_lines, of_stranger = weights
     likely = of_network * np.log(np.maximum(answers.astype(np.float64), _TINY))
-    likely[:, :-1] -= of_lines / 2 * np.minimum(squares, _MOST_SQUARE)
+    likely[:, :-1] -= of_lines / 2 * np.minimum(squares, MOST_SQUARE)
     likely[:, -1] += of_stranger
     values = np.exp(likely - likely.max(axis=1, keepdims=True))
     return np.asarray(values / values.sum(axis=1, keepdims=True), dtype=np.float32)

@@ -120,12 +120,12 @@ def _classify_by_network(
     description = read_mineral_model(model)
     kept = wanted_classes(description, minerals)
     trained = load_model(model)
-    search = search_minerals(
-        measured, _members(description), progress=progress, keep_reflections=keep_reflections
-    )
+    unlearnt = _unlearnt(description, minerals)
+    known = (*_members(description), *unlearnt)
+    search = search_minerals(measured, known, progress=progress, keep_reflections=keep_reflections)
     cube = search.measured.on_refined_axis
     unfit = () if cube.excitation.kind else unsuited_to(description, search.measured)  # else predict tells
-    unfit = (*unfit, *_lacking(description, minerals))
+    unfit = (*unfit, *_told_of_unlearnt(description, unlearnt))
     cube = replace(cube, excitation=excitation_found(search.measured))
     prediction = predict(
         trained, cube, outputs=("minerals",), calibrate=False, memory_budget=memory_budget, progress=progress
@@ -135,11 +135,11 @@ def _classify_by_network(
     if description.conditions:
         shared = shared_out(prediction.probability, description.names, search.measured)
         prediction = replace(prediction, probability=shared)
-    told, templates, rows, doubts = _named(trained, prediction, search, kept, progress)
+    told, templates, rows, doubts = _named(trained, prediction, search, kept, unlearnt, progress)
     label_map = label_map_of(told)
     of_labels = {each.label: rows[each.name] for each in label_map.classes if each.name in rows}
     wanted = [name for name, each in zip(description.names, kept, strict=True) if each]
-    asked = {member for name in wanted for member in members_of(name)}
+    asked = {member for name in wanted for member in members_of(name)} | {each.name for each in unlearnt}
     classes = [members for name in told.names if asked.intersection(members := members_of(name))]
     return Classification(
         label_map=label_map,
@@ -177,7 +177,7 @@ def with_checked_names(
         return prediction
     search = search_minerals(measured, _members(description), progress=progress)
     every = np.ones(len(description.names), dtype=bool)
-    told, _, _, doubts = _named(model, prediction, search, every, progress)
+    told, _, _, doubts = _named(model, prediction, search, every, (), progress)
     return replace(told, notes=(*told.notes, *doubts))
 
 
@@ -186,22 +186,29 @@ def _named(
     prediction: Prediction,
     search: MineralSearch,
     kept: NDArray[np.bool_],
+    unlearnt: Sequence[Mineral],
     progress: Progress,
 ) -> tuple[Prediction, Templates, dict[str, NDArray[np.intp]], tuple[str, ...]]:
-    """Return a prediction of classes of the names ``kept``, expected spectra, rows of each, and notes."""
+    """Return a prediction of classes of the names ``kept``, expected spectra, rows of each, and notes.
+
+    ``unlearnt``: what is looked for though the model never learnt it; what lies in grains may be named so.
+    """
     from napari_xrf.learning.prediction.answer_sets import grouped, restricted
     from napari_xrf.learning.prediction.grains import named_by_grains
     from napari_xrf.learning.prediction.name_check import checked_names
+    from napari_xrf.learning.prediction.unlearnt import with_unlearnt
     from napari_xrf.learning.prediction.views import label_map_of
 
     description, every = prediction.description, bool(kept.all())
 
     def narrowed(said: Prediction) -> Prediction:
-        return said if every else restricted(said, kept)
+        possible = np.append(kept, np.ones(len(said.names) - kept.size, dtype=bool))
+        return said if every else restricted(said, possible)
 
-    of_grains = (
-        named_by_grains(model, prediction, search, narrowed, progress) if description.conditions else None
-    )
+    of_grains = None
+    if description.conditions:
+        wider = with_unlearnt(prediction, unlearnt)
+        of_grains = named_by_grains(model, wider, search, narrowed, progress, asked=kept)
     told = of_grains[0] if of_grains else grouped(narrowed(prediction))
     label_map = label_map_of(told)
     templates, rows = _compared(label_map, search, progress)
@@ -233,15 +240,21 @@ def wanted_classes(description: ModelDescription, minerals: Sequence[Mineral] | 
     return kept
 
 
-def _lacking(description: ModelDescription, minerals: Sequence[Mineral] | None) -> tuple[str, ...]:
-    """Return a sentence on the minerals asked for that a model does not know, if there are any."""
+def _unlearnt(description: ModelDescription, minerals: Sequence[Mineral] | None) -> tuple[Mineral, ...]:
+    """Return the minerals asked for that a model never learnt."""
     known = {each.casefold() for name in description.names for each in members_of(name)}
-    missing = sorted(each.name for each in minerals or () if each.name.casefold() not in known)
-    if not missing:
+    return tuple(each for each in minerals or () if each.name.casefold() not in known)
+
+
+def _told_of_unlearnt(description: ModelDescription, unlearnt: Sequence[Mineral]) -> tuple[str, ...]:
+    """Return a sentence on the minerals asked for that a model never learnt, if there are any."""
+    if not unlearnt:
         return ()
+    by_lines = "in grains their lines alone name them, else " if description.conditions else ""
     return (
-        f"the model {description.name} does not know {', '.join(missing)}: where the map holds them it says "
-        "unknown or the name of what looks like them; use --method likelihood to look for them",
+        f"the model {description.name} does not know {', '.join(sorted(each.name for each in unlearnt))}: "
+        f"{by_lines}it says unknown or the name of what looks like them; use --method likelihood to look for "
+        "them",
     )
 
 
