@@ -50,6 +50,15 @@ def test_info_follows_the_contract(capsys, map_file, rock):
     assert {"name", "layout", "detectors", "warnings"} <= data.keys()
 
 
+def test_info_in_words(capsys, map_file, rock):
+    code, out, _ = run(capsys, "info", map_file, "--excitation", "tube:50:Rh")
+    height, width = rock.cube.pixel_size
+    assert code == 0
+    assert f"map: 16 × 14 pixels of {height:g} × {width:g} µm\n" in out
+    assert "excitation: tube, Rh, 50 keV" in out
+    assert not {"_", "None", "[", "{"} & set(out)
+
+
 def test_spectrum_of_a_region(capsys, map_file, rock, tmp_path):
     out = tmp_path / "region.csv"
     data = answer(capsys, "spectrum", map_file, "--roi", "2:5,3:9", "-o", out)

@@ -12,12 +12,25 @@ from numpy.typing import NDArray
 
 from napari_xrf.cli.console import Answer, Console, table
 from napari_xrf.cli.map_file import calibrated, check_output, map_file_options, read_map
+from napari_xrf.core.display import size_text
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.core.spectrum import Spectrum
 
 SPECTRUM_SUFFIXES = (".csv", ".msa", ".emsa", ".png")
+# How the fields of an excitation are told, and their units.
+_BEAM_WORDS = {
+    "kind": ("", ""),
+    "anode": ("", ""),
+    "energy_kev": ("", " keV"),
+    "incidence_deg": ("incidence", "°"),
+    "takeoff_deg": ("take-off", "°"),
+    "atmosphere": ("in", ""),
+    "fwhm_mn_ka_ev": ("resolution", " eV at Mn Kα"),
+    "instrument": ("", ""),
+    "description": ("instrument", ""),
+}
 _REGION = re.compile(r"(\d*):(\d*),(\d*):(\d*)")
 
 
@@ -54,8 +67,7 @@ def show_info(arguments: argparse.Namespace, console: Console) -> Answer:
         "live_time_s": float(np.nansum(cube.live_time)) if cube.live_time is not None else None,
         "images": [image.name for image in cube.images],
     }
-    lines = [f"{key}: {_readable(value)}" for key, value in data.items() if value not in (None, [], {})]
-    return Answer(data, "\n".join(lines))
+    return Answer(data, _in_words(cube, data))
 
 
 def write_spectrum(arguments: argparse.Namespace, console: Console) -> Answer:
@@ -148,10 +160,23 @@ def parse_region(text: str | None, cube: SpectralCube) -> NDArray[np.bool_]:
     return mask
 
 
-def _readable(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_readable(entry)}" for key, entry in value.items())
-    if isinstance(value, list):
-        between = " × " if all(isinstance(entry, int | float) for entry in value) else ", "
-        return between.join(map(_readable, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _in_words(cube: SpectralCube, data: dict[str, Any]) -> str:
+    """Return what a file holds as a person reads it; its warnings were told before."""
+    beam = data["excitation"]
+    current = "nA" if beam.get("kind") == "electron" else "µA"
+    said = (f"{words} {beam[name]:g}{unit}" if isinstance(beam[name], float) else f"{words} {beam[name]}"
+            for name, (words, unit) in _BEAM_WORDS.items() if name in beam)  # fmt: skip
+    more = [f"current {beam['current']:g} {current}"] if "current" in beam else []
+    lines = {
+        "name": cube.name,
+        "layout": data["layout"],
+        "map": size_text(cube.map_shape, cube.pixel_size),
+        "energy": f"{cube.energy}, {cube.energy.width:g} keV each",
+        "counts": str(data["total_counts"]),
+        "detectors": ", ".join(data["detectors"]),
+        "elements": ", ".join(data["elements"]),
+        "excitation": ", ".join(text.strip() for text in (*said, *more)),
+        "live time": "" if data["live_time_s"] is None else f"{data['live_time_s']:g} s over all pixels",
+        "images": ", ".join(data["images"]),
+    }
+    return "\n".join(f"{key}: {text}" for key, text in lines.items() if text)
