@@ -372,15 +372,18 @@ def test_scaled_energies_and_a_scale_that_only_looks_so(tmp_path):
     assert (cube.energy.offset, cube.energy.width) == (pytest.approx(-0.1), pytest.approx(0.02))
 
 
-@pytest.mark.parametrize(("factor", "on_group"), [(1.0, False), (1000.0, True)])
-def test_energy_axes_among_the_attributes(tmp_path, factor, on_group):
+@pytest.mark.parametrize(("factor", "where"), [(1.0, "/counts"), (1000.0, ""), (1.0, None)])
+def test_energy_axes_by_their_names(tmp_path, factor, where):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["xrfmap/detsum/counts"] = COUNTS
-        node = file["xrfmap/detsum" if on_group else "xrfmap/detsum/counts"]
-        node.attrs.update({"Energy_Offset": -0.05 * factor, "Energy_Gain": 0.02 * factor})
+        for name, value in (("Energy_Offset", -0.05 * factor), ("Energy_Gain", 0.02 * factor)):
+            if where is None:
+                file[f"xrfmap/detsum/{name}"] = value
+            else:
+                file[f"xrfmap/detsum{where}"].attrs[name] = value
     cube, _, told = read(tmp_path / "a.h5")
     assert (cube.energy.offset, cube.energy.width) == (pytest.approx(-0.05), pytest.approx(0.02))
-    assert "attributes Energy_Offset and Energy_Gain" in told
+    assert "Energy_Offset and Energy_Gain" in told
 
 
 @pytest.mark.parametrize("entry", ["1.1", "entry"])

@@ -575,14 +575,14 @@ def test_texts_are_tried_though_something_else_is_damaged_too(tmp_path):
 def test_texts_of_a_damaged_type_are_not_read(tmp_path):
     """HDF5 ends the program where values of any length are neither lists nor texts."""
     path = tmp_path / "a.h5"
-    hdf5_files.nexus(path)
+    expected = hdf5_files.nexus(path)
     with h5py.File(path, "r+") as file:
         file["entry/title"] = "a name of any length"
     whole, text = path.read_bytes(), bytes.fromhex("1901010010000000")
     assert whole.count(text) > 1
     path.write_bytes(whole.replace(text, bytes.fromhex("1909010010000000")))
-    with pytest.raises(FileError, match="no known layout"):
-        io.read(path)
+    # Without the texts that name them, the counts are those with energies beside.
+    np.testing.assert_array_equal(io.read(path).counts, expected.counts)
     with hdf5_file.opened(path) as file:
         assert hdf5_file.attribute(file["entry/data"], "signal", "none") == "none"
         assert hdf5_file.number_of(file["entry/title"]) is None

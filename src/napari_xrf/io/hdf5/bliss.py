@@ -32,11 +32,12 @@ def locate(file: Any) -> list[Location]:
     """Find the detectors of the BLISS scans that have some; the command in ``title`` gives the shape."""
     found: dict[str, Location] = {}
     for name in sorted(hdf5_file.children(file), key=_number_of):
-        title = hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{name}/title"))
-        folder = f"/{name}/measurement" if _ENTRY.match(name) or scans.is_mesh(title) else ""
-        paths = [f"{folder}/{child}" for child in hdf5_file.children(hdf5_file.group_at(file, folder))]
+        folder = f"/{name}/measurement"
+        measured = hdf5_file.group_at(file, folder)
+        named = bool(_ENTRY.match(name)) or (measured is not None and scans.is_mesh(_title(file, name)))
+        paths = [f"{folder}/{child}" for child in hdf5_file.children(measured if named else None)]
         # measurement holds links to those of the instrument, which some programs leave out; silx: mca_0
-        beside = hdf5_file.matching(file, f"/{name}/instrument/{'*' if folder else 'mca_[0-9]*'}/data")
+        beside = hdf5_file.matching(file, f"/{name}/instrument/{'*' if named else 'mca_[0-9]*'}/data")
         found_in = ([path for path in each if _is_mca(file, path)] for each in (paths, beside))
         counters = next(filter(None, found_in), [])
         check_number(file, len(counters))
@@ -44,6 +45,10 @@ def locate(file: Any) -> list[Location]:
         if singles:
             found[name] = _location(file, name, singles, notes)
     return _loops_joined(file, found)
+
+
+def _title(file: Any, entry: str) -> str:
+    return hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{entry}/title"))
 
 
 def _number_of(entry: str) -> tuple[int, int, str]:
@@ -90,7 +95,7 @@ def _location(file: Any, scan: str, singles: tuple[str, ...], notes: tuple[str, 
 
 def _grid(file: Any, scan: str, points: int) -> scans.Grid:
     """Return the map's shape from the scan command, its parameters or the motors' positions."""
-    title = hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{scan}/title"))
+    title = _title(file, scan)
     grid = scans.grid_of(title, points, lambda name: _motor(file, scan, name, points)[0])
     if grid.motors:
         return grid
@@ -136,7 +141,7 @@ def _loops_joined(file: Any, found: dict[str, Location]) -> list[Location]:
     """Return maps, the loops N.1, N.2, … of one ``fscanloop`` as the rows of one."""
     loops: dict[str, list[Location]] = {}
     for scan, location in found.items():
-        title = hdf5_file.text_of(hdf5_file.dataset_at(file, f"/{scan}/title"))
+        title = _title(file, scan)
         loop = title.lower().startswith("fscanloop") and location.map_shape and location.map_shape[0] == 1
         loops.setdefault(scan.rpartition(".")[0] if loop else scan, []).append(location)
     joined = []

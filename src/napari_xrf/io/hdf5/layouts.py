@@ -27,7 +27,7 @@ from napari_xrf.io.hdf5.metadata import (
     points,
     polynomial,
     positions,
-    said_by_attributes,
+    said_by_name,
     span,
     steps,
     steps_of,
@@ -88,7 +88,7 @@ class Layout:
 _STATED = first_of(
     polynomial("calibration", "{}@calibration", ".@calibration"),
     energies("energy", "energies", "channels", "../energy"),
-    said_by_attributes,
+    said_by_name,
 )
 _GSE_CALIBRATION = first_of(
     coefficients("energy@cal_offset", "energy@cal_slope", "energy@cal_quad"),

@@ -122,16 +122,21 @@ def first_of(*readers: CalibrationReader) -> CalibrationReader:
     return _first(candidates)
 
 
-def said_by_attributes(file: Any, at: str, size: int) -> Calibration | None:
-    """Read offset and gain among the attributes of the counts or their group, and say so."""
-    nodes = (hdf5_file.dataset_at(file, at), hdf5_file.group_at(file, posixpath.dirname(at)))
-    for node in (one for one in nodes if one is not None):
-        names = calibration.terms_among(hdf5_file.attribute_names(node))
-        terms = [hdf5_file.number_of(hdf5_file.attribute(node, name)) for name in names if name]
+def said_by_name(file: Any, at: str, size: int) -> Calibration | None:
+    """Read offset and gain by their names: attributes of the counts or their group, numbers beside them."""
+    group = hdf5_file.group_at(file, posixpath.dirname(at))
+    nodes = [one for one in (hdf5_file.dataset_at(file, at), group) if one is not None]
+    told = [
+        {name: hdf5_file.attribute(node, name) for name in hdf5_file.attribute_names(node)} for node in nodes
+    ]
+    told.append({name: hdf5_file.dataset_at(file, f"{posixpath.dirname(at)}/{name}")
+                 for name in calibration.terms_among(hdf5_file.children(group)) if name})  # fmt: skip
+    for values in told:
+        names = calibration.terms_among(values)
+        terms = [hdf5_file.number_of(values[name]) for name in names if name]
         if len(terms) == 2 and None not in terms:
             axis, notes = calibration.axis_from_polynomial([term or 0.0 for term in terms], size, "")
-            told = f"The energy calibration is that of the attributes {' and '.join(names)} of {node.name}."
-            return axis, (*notes, told)
+            return axis, (*notes, f"The energy calibration is that of {' and '.join(names)} with {at}.")
     return None
 
 

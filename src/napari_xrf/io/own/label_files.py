@@ -221,9 +221,7 @@ def _read_csv(path: Path) -> LabelMap:
     first, _, rest = text.partition("\n")
     comment, _, body = rest.partition("\n")
     if not first.startswith(f"# {MARK} {_KIND}"):
-        raise FileError(
-            path, "holds no label map", "Give labels.tif, .h5 or .csv as minerals or phases write it"
-        )
+        raise FileError(path, "holds no label map", "Give one that minerals or phases wrote")
     mark = json.loads(comment.removeprefix("# "))
     rows = csv.reader(io.StringIO(body))
     if next(rows, None) != _CSV_HEADER:
