@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, ndtr
 
 from napari_xrf.core.emission_lines import split_family
 from napari_xrf.core.errors import InvalidInput
@@ -53,6 +54,10 @@ _LIGHT_BY_DOSE = 0.5  # probability that it is light matter, where the dose give
 _THIN = 0.5  # relative error of weights where a thin sample is taken for a thick one: iron beside sulphur
 _AGAINST_STATED = 0.9  # probability of what the spectrum shows, where another source or sample is stated
 _HELD, _HALVINGS = (0.6827, 0.9545), 30  # by one and two standard errors
+# A doubt is itself known to a factor of e in its odds. Two errors would else hold the other way from a doubt
+# of 4.55 % on, and nothing of it at a little less.
+_OF_ODDS = np.linspace(-4.0, 4.0, 161)
+_LIKELY_ODDS = np.exp(-0.5 * _OF_ODDS**2) / np.exp(-0.5 * _OF_ODDS**2).sum()
 _FAR_FROM_WHOLE = 0.1  # a total that the dose gives is told from here
 _MUCH_OXYGEN = 0.025  # standard error of oxygen by a valence, weight fraction, that is told
 _TAKEN = 0.003  # weight fraction of oxygen whose place halogens take that is told
@@ -228,8 +233,8 @@ def quantify_counts(
     rivals, told = _rivals(case, choice, whole, light, total, by is None)
     notes += told
     for rival, doubt in rivals:
-        others = ((by or 1.0) * rival.fractions.get(entry.element, 0.0) for entry in entries)
-        entries = tuple(_in_doubt(entry, other, doubt) for entry, other in zip(entries, others, strict=True))
+        others = {one.element: (one.weight_fraction, one.standard_error) for one in quantities_of(rival, by)}
+        entries = tuple(_in_doubt(entry, *others.get(entry.element, (0.0, 0.0)), doubt) for entry in entries)
     return Quantities(
         part.cube.name,
         entries,
@@ -456,27 +461,24 @@ def _of_rest(recipe: Recipe, total: float) -> str:
     return "; the errors hold what light matter would change, weights by dose take the rest for it"
 
 
-def _in_doubt(entry: Quantity, rival: float, doubt: float) -> Quantity:
+def _in_doubt(entry: Quantity, rival: float, rival_error: float, doubt: float) -> Quantity:
     """Return a quantity whose error holds what another hypothesis gives, of a probability.
 
-    Both are normal distributions of the same width; the error is the least of which one and two hold what
-    they should hold of their mixture.
+    Both are normal distributions, the other as wide as its own error where that is larger; the error is the
+    least of which one and two hold what they should hold of their mixture, on the average of what the doubt
+    may be.
     """
-    away = abs(entry.weight_fraction - rival)
+    own, away = max(entry.standard_error, 1e-12), abs(entry.weight_fraction - rival)
+    width = max(own, rival_error)
+    doubts = expit(math.log(doubt / (1 - doubt)) + _OF_ODDS)
 
-    def held(within: float) -> float:
-        reach = within / max(entry.standard_error, 1e-12)
-        shift = away / max(entry.standard_error, 1e-12)
-        own, other = _normal(reach) - _normal(-reach), _normal(reach - shift) - _normal(-reach - shift)
-        return (1 - doubt) * own + doubt * other
+    def held(within: NDArray[np.float64]) -> NDArray[np.float64]:
+        other = ndtr((within - away) / width) - ndtr((-within - away) / width)
+        return np.asarray((1 - doubts) * (2 * ndtr(within / own) - 1) + doubts * other)
 
-    low, high = entry.standard_error, entry.standard_error + away
+    low, high = np.full(doubts.size, own), np.full(doubts.size, own + width + away)
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        enough = held(middle) >= _HELD[0] and held(2 * middle) >= _HELD[1]
-        low, high = (low, middle) if enough else (middle, high)
-    return replace(entry, standard_error=high)
-
-
-def _normal(value: float) -> float:
-    return 0.5 * (1 + math.erf(value / math.sqrt(2)))
+        enough = (held(middle) >= _HELD[0]) & (held(2 * middle) >= _HELD[1])
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return replace(entry, standard_error=float(_LIKELY_ODDS @ high))
