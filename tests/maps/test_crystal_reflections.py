@@ -99,6 +99,21 @@ def test_a_map_without_peaks_is_read_as_an_array_is(cube):
         assert np.array_equal(lazily[key], every[key])
 
 
+def test_what_a_line_leaves_beside_it_in_its_grain_is_no_reflection(cube):
+    # Ni Kα less Si Kα: strong in this grain, and not in the map.
+    escape = np.exp(-0.5 * ((cube.energy.energies - (7.47 - 1.74)) / 0.06) ** 2)
+    counts = np.array(cube.counts[:, :, :])
+    chance = np.random.default_rng(5)
+    counts[NICKEL] += chance.poisson(40 * escape / escape.sum(), counts[NICKEL].shape).astype(counts.dtype)
+    made = replace(cube, counts=counts)
+    assert [peak.grain for peak in find_reflections(made).peaks] == [1]
+    plain = sand(1, reflects=False)
+    counts = np.array(plain.counts[:, :, :])
+    counts[GRAIN] += chance.poisson(40 * escape / escape.sum(), counts[GRAIN].shape).astype(counts.dtype)
+    (peak,) = find_reflections(replace(plain, counts=counts)).peaks
+    assert peak.energy_kev == pytest.approx(5.73, abs=0.03)
+
+
 def test_nothing_is_reflected_where_no_tube_shines(cube):
     beam = replace(cube, excitation=Excitation("electron", 20.0))
     found = find_reflections(beam)

@@ -203,11 +203,17 @@ def _found(known: CalibratedMap, other: CalibratedMap | None, progress: Progress
     spectra = sum_classes(cube, grains, progress)
     others = None if other is None else sum_classes(other.cube, grains, progress)
     pool, peaks = candidates(setting) if of_grain else (), []
-    held = frozenset(one.element for one in find_elements(known) if one.probability > _BELIEVED)
+    elements = find_elements(known)
+    held = frozenset(one.element for one in elements if one.probability > _BELIEVED)
+    mains = [
+        float(setting.energy.energies[columns_of(one.families, setting)[0].argmax()]) for one in elements
+    ]
     for grain, energies in sorted(of_grain.items()):
         spectrum = spectra[grain].astype(np.float64)
         for energy in _apart(energies, setting):
             found = _judged(grain, energy, spectrum, setting, pool, held)
+            if found is not None and _is_ghost(found.energy_kev, spectrum, mains, setting):
+                continue
             if found is not None and other is not None and others is not None:
                 found = _compared(found, spectrum, setting, others[grain].astype(np.float64), other.setting)
             if found is not None:
@@ -301,8 +307,7 @@ def _windows(known: CalibratedMap, progress: Progress) -> tuple[EnergyWindow | N
     setting = known.setting
     fwhm = setting.detector.fwhm
     lines, strong = _lines(known, progress)
-    ghosts = [line - _ESCAPE_KEV for line in strong]
-    ghosts += [one + other for place, one in enumerate(strong) for other in strong[place:]]
+    ghosts = _ghosts(strong)
     energy, most = max(setting.low, _LOWEST_KEV), _highest(setting)
     windows: list[EnergyWindow | None] = []
     tube = _tube_ranges(setting)
@@ -317,6 +322,20 @@ def _windows(known: CalibratedMap, progress: Progress) -> tuple[EnergyWindow | N
         windows.append(None if shown else window)
         energy += _STEP * width
     return tuple(windows)
+
+
+def _ghosts(strong: Sequence[float]) -> list[float]:
+    """Return keV of escape peaks and sums of pulses of strong lines."""
+    sums = [one + other for place, one in enumerate(strong) for other in strong[place:]]
+    return [line - _ESCAPE_KEV for line in strong] + sums
+
+
+def _is_ghost(energy: float, spectrum: NDArray[np.float64], mains: Sequence[float], setting: Setting) -> bool:
+    """Tell whether a peak lies where lines strong in its grain, be they weak in the map, have ghosts."""
+    least = _STRONG_PART * float(spectrum.sum())
+    strong = [line for line in mains if _net(_window(line, setting), spectrum)[0] > least]
+    near = _OFF_LINES * float(setting.detector.fwhm(energy))
+    return any(abs(energy - ghost) < near for ghost in _ghosts(strong))
 
 
 def _lines(known: CalibratedMap, progress: Progress) -> tuple[NDArray[np.float64], list[float]]:
