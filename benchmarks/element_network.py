@@ -24,7 +24,7 @@ from scipy.special import expit, logit
 import napari_xrf
 from napari_xrf.learning.description import ProbabilityCalibration
 from napari_xrf.learning.evaluation.probability_calibration import fit_temperature, fit_thresholds
-from napari_xrf.learning.evaluation.results import Table
+from napari_xrf.learning.evaluation.results import FigureTable
 from napari_xrf.learning.model import Model, network_inputs
 from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.learning.sources.source import SourceSpec, held_out, make_source
@@ -40,7 +40,7 @@ _AIR = "Ar"
 _PRECISION = 0.95  # as of the other networks' thresholds
 
 
-def independent(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+def independent(options: argparse.Namespace, models: Sequence[Model]) -> list[FigureTable]:
     """Compare on spectra of random samples and instruments by other code."""
     tallies: dict[str, Tally] = {}
     for seed in options.seeds or _TEST_SEEDS:
@@ -48,10 +48,12 @@ def independent(options: argparse.Namespace, models: Sequence[Model]) -> list[Ta
         allowed = {*case.there, _AIR, *filter(None, [case.excitation.anode])} - set(case.visible)
         for method, named in named_elements(calibrate_map(case.cube), models, not options.without_finder):
             tallies.setdefault(method, Tally()).add(named, set(case.visible), allowed)
-    return [Table("Elements of independent spectra", {name: each.row for name, each in tallies.items()})]
+    return [
+        FigureTable("Elements of independent spectra", {name: each.row for name, each in tallies.items()})
+    ]
 
 
-def maps(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+def maps(options: argparse.Namespace, models: Sequence[Model]) -> list[FigureTable]:
     """Tell in how many of the pixels where a fit sees an element at 5 σ a network finds it, and where not."""
     cube = calibrate_map(napari_xrf.read(options.data / _MAP))
     fitted = map_elements(cube, _MAPPED)
@@ -73,10 +75,10 @@ def maps(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
                 "found": float(present[..., place][seen].mean()) if seen.any() else float("nan"),
                 "counts over those of the fit": float(said.sum() / max(counts.sum(), 1)),
             }
-    return [Table("Pixels of Laguna Salinas", rows)]
+    return [FigureTable("Pixels of Laguna Salinas", rows)]
 
 
-def instruments(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+def instruments(options: argparse.Namespace, models: Sequence[Model]) -> list[FigureTable]:
     """Compare a network on new spectra of the instruments that it learnt from, and on other instruments."""
     rows: dict[str, dict[str, float]] = {}
     for model in models:
@@ -101,10 +103,10 @@ def instruments(options: argparse.Namespace, models: Sequence[Model]) -> list[Ta
                 "sensitivity": float(true / max(true + missed, 1)),
                 "f1": float(2 * true / max(2 * true + false + missed, 1)),
             }
-    return [Table("Instruments of its own simulator", rows)]
+    return [FigureTable("Instruments of its own simulator", rows)]
 
 
-def calibrate(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+def calibrate(options: argparse.Namespace, models: Sequence[Model]) -> list[FigureTable]:
     """Fit temperature and threshold on independent spectra, and write the network with them."""
     (model,) = models
     logits, truth = _independent_logits(model, options.seeds or _CALIBRATION_SEEDS, options.folder)
@@ -117,7 +119,7 @@ def calibrate(options: argparse.Namespace, models: Sequence[Model]) -> list[Tabl
     said = {"spectra": len(logits), "temperature": temperature, "threshold": threshold}
     description = description.with_training(calibrated_on="benchmarks.independent.element_set 0:60")
     save_model(options.output, model.with_description(description))
-    return [Table("Calibration", {description.name: said})]
+    return [FigureTable("Calibration", {description.name: said})]
 
 
 def _independent_logits(

@@ -30,7 +30,12 @@ from numpy.typing import NDArray
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map
 from napari_xrf.maps.identification.explanation import explain
-from napari_xrf.maps.identification.judgement import Evidence, may_be_reported, probability_of, terms_of
+from napari_xrf.maps.identification.judgement import (
+    ElementEvidence,
+    may_be_reported,
+    probability_of,
+    terms_of,
+)
 
 Array = NDArray[np.float64]
 
@@ -45,7 +50,7 @@ class Named:
 
     kind: str
     group: str  # instrument, or seed
-    evidence: Evidence
+    evidence: ElementEvidence
     there: bool
 
 

@@ -31,7 +31,7 @@ from torch import nn
 import napari_xrf as nx
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import XrfError
-from napari_xrf.learning.evaluation.results import Table
+from napari_xrf.learning.evaluation.results import FigureTable
 from napari_xrf.learning.model import Model, network_inputs
 from napari_xrf.learning.preprocessing import Preprocessing, prepare
 from napari_xrf.learning.rebinning import rebin_counts
@@ -205,7 +205,7 @@ def cross_validated(model: Model, spectra: Spectra, label: NDArray[np.intp], fol
     return right
 
 
-def attend(options: argparse.Namespace) -> Table:
+def attend(options: argparse.Namespace) -> FigureTable:
     """Return squeeze-and-excitation beside none, in stratified parts of the same pixels."""
     generator = np.random.default_rng(options.seed)
     halves = measured_halves(options.data, generator)
@@ -221,10 +221,10 @@ def attend(options: argparse.Namespace) -> Table:
             "right": float(np.mean(parts)),
             "standard deviation": float(np.std(parts, ddof=1)),
         }
-    return Table(f"{options.folds} stratified parts of {len(label)} measured pixels", rows)
+    return FigureTable(f"{options.folds} stratified parts of {len(label)} measured pixels", rows)
 
 
-def compare(options: argparse.Namespace) -> Table:
+def compare(options: argparse.Namespace) -> FigureTable:
     """Return the table."""
     generator = np.random.default_rng(options.seed)
     torch.manual_seed(options.seed)
@@ -274,7 +274,7 @@ def compare(options: argparse.Namespace) -> Table:
             mean = np.mean(each, axis=0)
             rows[name][f"{number} a class"] = float(mean[0])
             rows[name][f"{number}, other instrument"] = float(mean[1])
-    return Table(f"Right of measured pixels of {options.counts} counts", rows)
+    return FigureTable(f"Right of measured pixels of {options.counts} counts", rows)
 
 
 def main() -> None:

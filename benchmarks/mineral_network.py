@@ -33,7 +33,7 @@ from napari_xrf.core.progress import ignore_progress
 from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.learning.description import ProbabilityCalibration
 from napari_xrf.learning.evaluation.probability_calibration import fit_temperature
-from napari_xrf.learning.evaluation.results import Table
+from napari_xrf.learning.evaluation.results import FigureTable
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.prediction.answer_sets import fit_set_level, twins
 from napari_xrf.learning.prediction.answers import predict
@@ -99,7 +99,7 @@ def _cases(seeds: Iterable[int], folder: Path | None) -> Iterator[tuple[str, Cas
             yield name, case
 
 
-def independent(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+def independent(options: argparse.Namespace, models: Sequence[Model]) -> list[FigureTable]:
     """Tell how often an answer holds the mineral, with how many names, and what is wrong with confidence."""
     rows: dict[str, dict[str, float]] = {}
     for path, model in zip(options.models, models, strict=True):
@@ -117,7 +117,7 @@ def independent(options: argparse.Namespace, models: Sequence[Model]) -> list[Ta
             rows[f"{kind}, {model.description.name}"] = _figures(
                 [row[:3] for row in answers if chosen(row[3])], options.verbose
             )
-    return [Table("Minerals of independent spectra", rows)]
+    return [FigureTable("Minerals of independent spectra", rows)]
 
 
 def _figures(answers: Sequence[tuple[str, str, float]], verbose: bool) -> dict[str, float]:
@@ -154,7 +154,7 @@ def _answer(model: str, cube: nx.SpectralCube) -> tuple[str, float]:
     return entry.name, float(labels.confidence[0, 0])
 
 
-def rocks(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+def rocks(options: argparse.Namespace, models: Sequence[Model]) -> list[FigureTable]:
     """Judge the rock maps of other code, with minerals given and with all of them."""
     rows: dict[str, dict[str, float]] = {}
     for rock in options.rocks.split(","):
@@ -170,7 +170,7 @@ def rocks(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
                         continue
                     figures = asdict(score(made, found.label_map, names is None))
                     rows[f"{rock}, {counts:g}, {told}, {Path(model).stem}"] = figures
-    return [Table("Rock maps", rows)]
+    return [FigureTable("Rock maps", rows)]
 
 
 Grain = tuple[
@@ -178,7 +178,7 @@ Grain = tuple[
 ]  # answers, chi-squares, what is right
 
 
-def grains(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+def grains(options: argparse.Namespace, models: Sequence[Model]) -> list[FigureTable]:
     """Fit how much the answer for a grain and its lines count on all rocks but one, and judge that one."""
     (model,) = models
     cases = {rock: _grains_of(model, rock, options) for rock in options.rocks.split(",")}
@@ -188,7 +188,7 @@ def grains(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
         rows[f"without {rock}"] = _told_of_weights(weights, own)
     everything = [each for few in cases.values() for each in few]
     rows["all"] = _told_of_weights(_fit_weights(everything), everything)
-    return [Table("How answer and lines of grains weigh", rows)]
+    return [FigureTable("How answer and lines of grains weigh", rows)]
 
 
 def _grains_of(model: Model, rock: str, options: argparse.Namespace) -> list[Grain]:
@@ -234,7 +234,7 @@ def _told_of_weights(weights: tuple[float, float, float], cases: Sequence[Grain]
     }
 
 
-def measured(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+def measured(options: argparse.Namespace, models: Sequence[Model]) -> list[FigureTable]:
     """Judge what networks say of measured spectra of known composition, and print it."""
     rows: dict[str, dict[str, float]] = {
         f"{model.description.name}{kind}": dict.fromkeys(_JUDGED, 0.0)
@@ -265,7 +265,7 @@ def measured(options: argparse.Namespace, models: Sequence[Model]) -> list[Table
             print(f"{path.name[:40]:40s}  {verdict:16s}  {said} {sure:.2f}", flush=True)
     for row in rows.values():
         row["names of a right answer"] /= max(row["right"], 1)
-    return [Table("Measured spectra of one material", rows)]
+    return [FigureTable("Measured spectra of one material", rows)]
 
 
 _JUDGED = (
@@ -274,7 +274,7 @@ _JUDGED = (
 )  # fmt: skip
 
 
-def calibrate(options: argparse.Namespace, models: Sequence[Model]) -> list[Table]:
+def calibrate(options: argparse.Namespace, models: Sequence[Model]) -> list[FigureTable]:
     """Fit temperature and level of sets on independent spectra, and write the network with them."""
     (model,) = models
     plain = model.with_description(model.description.with_calibration(ProbabilityCalibration()))
@@ -289,7 +289,7 @@ def calibrate(options: argparse.Namespace, models: Sequence[Model]) -> list[Tabl
     )
     save_model(options.output, model.with_description(description))
     said = {"spectra": float(len(label)), "temperature": temperature, "level": level}
-    return [Table("Calibration", {description.name: said})]
+    return [FigureTable("Calibration", {description.name: said})]
 
 
 def _independent_logits(

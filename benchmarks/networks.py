@@ -46,7 +46,7 @@ from napari_xrf.learning.evaluation.out_of_distribution import (
     score_out_of_distribution,
 )
 from napari_xrf.learning.evaluation.presence_scores import rank_area
-from napari_xrf.learning.evaluation.results import Evaluation, Table, write_curve_comparison
+from napari_xrf.learning.evaluation.results import Evaluation, FigureTable, write_curve_comparison
 from napari_xrf.learning.evaluation.robustness import robustness_curves
 from napari_xrf.learning.evaluation.sampling import draw_sample, predict_sample, source_of
 from napari_xrf.learning.model import Model
@@ -113,7 +113,7 @@ def load_models(names: Sequence[str]) -> list[Model]:
     ]
 
 
-def write_tables(folder: Path, name: str, tables: Sequence[Table], measured: Column) -> None:
+def write_tables(folder: Path, name: str, tables: Sequence[FigureTable], measured: Column) -> None:
     """Write tables as JSON and text, and print them."""
     folder.mkdir(parents=True, exist_ok=True)
     stored = {
@@ -129,7 +129,7 @@ def write_tables(folder: Path, name: str, tables: Sequence[Table], measured: Col
     print(text)
 
 
-def fill_page(page: Path, name: str, tables: Sequence[Table], measured: Column) -> None:
+def fill_page(page: Path, name: str, tables: Sequence[FigureTable], measured: Column) -> None:
     """Put tables into a page, without the long ones of single classes, elements and files."""
     text = page.read_text()
     before, start, rest = text.partition(f"<!-- {name} -->\n")
@@ -145,7 +145,7 @@ def fill_page(page: Path, name: str, tables: Sequence[Table], measured: Column) 
     page.write_text(before + start + "\n" + command + "\n".join(short) + "\n" + end + after)
 
 
-def lines(options: argparse.Namespace, models: list[Model]) -> list[Table]:
+def lines(options: argparse.Namespace, models: list[Model]) -> list[FigureTable]:
     size = options.size or 3000
     data = independent_set("layers_set", options, size)
     tables = merged([evaluate(model, data, baselines=model is models[0]) for model in models])
@@ -153,7 +153,7 @@ def lines(options: argparse.Namespace, models: list[Model]) -> list[Table]:
     return [first, *tables[1:]]
 
 
-def gem(options: argparse.Namespace, models: list[Model]) -> list[Table]:
+def gem(options: argparse.Namespace, models: list[Model]) -> list[FigureTable]:
     size = options.size or 3000
     data = independent_set("gem_set", options, size)
     attainable = attainable_rows(_set_path("gem_set", options, size))
@@ -175,7 +175,7 @@ def gem(options: argparse.Namespace, models: list[Model]) -> list[Table]:
     ]
 
 
-def minerals(options: argparse.Namespace, models: list[Model]) -> list[Table]:
+def minerals(options: argparse.Namespace, models: list[Model]) -> list[FigureTable]:
     size = options.size or 2000
     description = models[0].description
     names = [name for each in description.names for name in each.split(" / ")]
@@ -213,7 +213,7 @@ def minerals(options: argparse.Namespace, models: list[Model]) -> list[Table]:
     ]
 
 
-def _own_minerals(models: list[Model], counts: int, size: int, seed: int, excitation: Any) -> Table:
+def _own_minerals(models: list[Model], counts: int, size: int, seed: int, excitation: Any) -> FigureTable:
     """Own simulator's spectra with the training's distortions, at one number of counts, without strangers."""
     rows: dict[str, dict[str, float]] = {}
     for model in models:
@@ -231,10 +231,10 @@ def _own_minerals(models: list[Model], counts: int, size: int, seed: int, excita
                 sample.spectra, sample.cube.energy, excitation, description.names
             )
             rows["likelihood"] = score_classes(given, label, len(description.names)).as_row()
-    return Table(f"Minerals, own simulator, {counts} counts", rows)
+    return FigureTable(f"Minerals, own simulator, {counts} counts", rows)
 
 
-def strangers(options: argparse.Namespace, models: list[Model]) -> list[Table]:
+def strangers(options: argparse.Namespace, models: list[Model]) -> list[FigureTable]:
     size = options.size or 2000
     tables = []
     for model in models:
@@ -242,7 +242,7 @@ def strangers(options: argparse.Namespace, models: list[Model]) -> list[Table]:
         if model.description.task == "minerals":
             for kind, area in _likelihood_areas(model, size, options.seed).items():
                 rows[kind]["auroc, likelihood"] = area
-        tables.append(Table(f"Out-of-distribution spectra, {model.description.name}", rows))
+        tables.append(FigureTable(f"Out-of-distribution spectra, {model.description.name}", rows))
     return tables
 
 
@@ -259,7 +259,7 @@ def _likelihood_areas(model: Model, size: int, seed: int) -> dict[str, float]:
     return areas
 
 
-def code(options: argparse.Namespace, models: list[Model]) -> list[Table]:
+def code(options: argparse.Namespace, models: list[Model]) -> list[FigureTable]:
     size = options.size or 6000
     sample = draw_sample(source_of(models[0].description), size, options.seed)
     rows = {}
@@ -270,10 +270,10 @@ def code(options: argparse.Namespace, models: list[Model]) -> list[Table]:
             said.code, sample.targets["presence"], sample.targets["visible"], named=named
         )
         rows[model.description.name + ("" if named else " (each unit's best line)")] = units.as_row()
-    return [Table("What the units of the code mean", rows)]
+    return [FigureTable("What the units of the code mean", rows)]
 
 
-def curves(options: argparse.Namespace, models: list[Model]) -> list[Table]:
+def curves(options: argparse.Namespace, models: list[Model]) -> list[FigureTable]:
     found = {
         model.description.name: robustness_curves(
             model, size=options.size or 1000, seed=options.seed, options=_recipe_spectra(model)
@@ -290,7 +290,7 @@ def curves(options: argparse.Namespace, models: list[Model]) -> list[Table]:
                     points = zip(curve.values, curve.scores, strict=True)
                     rows[f"{curve.figure}, {model}"] = {f"{value:g}": score for value, score in points}
                     unit = curve.unit
-        tables.append(Table(f"Against {name}" + (f" ({unit})" if unit else ""), rows))
+        tables.append(FigureTable(f"Against {name}" + (f" ({unit})" if unit else ""), rows))
     return tables
 
 
@@ -299,16 +299,16 @@ def _recipe_spectra(model: Model) -> Mapping[str, Any]:
     return training_recipe(str(model.description.training["recipe"])).source.options
 
 
-def features(options: argparse.Namespace, models: list[Model]) -> list[Table]:
+def features(options: argparse.Namespace, models: list[Model]) -> list[FigureTable]:
     size = options.size or 4000
     return merged([evaluate(model, size=size, seed=options.seed) for model in models])
 
 
-def files(options: argparse.Namespace, models: list[Model]) -> list[Table]:
+def files(options: argparse.Namespace, models: list[Model]) -> list[FigureTable]:
     return measured_file_tables(options.data, models)
 
 
-def speed(options: argparse.Namespace, models: list[Model]) -> list[Table]:
+def speed(options: argparse.Namespace, models: list[Model]) -> list[FigureTable]:
     return [speed_table([model.description.name for model in models], options.models, options.size or 500)]
 
 
@@ -352,7 +352,7 @@ def mineral_map(
         return replace(_in_memory(read_set(path)), source="a map")
 
 
-def merged(found: Sequence[Evaluation]) -> list[Table]:
+def merged(found: Sequence[Evaluation]) -> list[FigureTable]:
     """Return tables with the rows of several models under each title, speed aside."""
     rows: dict[str, dict[str, dict[str, float]]] = {}
     for each in found:
@@ -360,7 +360,7 @@ def merged(found: Sequence[Evaluation]) -> list[Table]:
             target = rows.setdefault(table.title, {})
             for name, cells in table.rows.items():
                 target[name] = {**target.get(name, {}), **cells}
-    return [Table(title, own) for title, own in rows.items() if not title.startswith("Speed")]
+    return [FigureTable(title, own) for title, own in rows.items() if not title.startswith("Speed")]
 
 
 def _option(model: Model, name: str, default: str) -> str:
@@ -382,7 +382,7 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-Make = Callable[[argparse.Namespace, list[Model]], list[Table]]
+Make = Callable[[argparse.Namespace, list[Model]], list[FigureTable]]
 TABLES: dict[str, tuple[Make, tuple[str, ...]]] = {
     "lines": (lines, ("line-mlp", "line-autoencoder")),
     "gem": (gem, ("lt-vit", "vit", "maxrf-cnn-gem")),

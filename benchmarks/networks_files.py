@@ -14,7 +14,7 @@ from benchmarks.elements_of_measured_files import TRUTH
 import napari_xrf
 from napari_xrf.core.errors import XrfError
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.evaluation.results import Table
+from napari_xrf.learning.evaluation.results import FigureTable
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
@@ -71,7 +71,7 @@ def measured_sums(folder: Path) -> tuple[MeasuredSum, ...]:
     return tuple(found)
 
 
-def measured_file_tables(folder: Path, models: Sequence[Model], finder: bool = True) -> list[Table]:
+def measured_file_tables(folder: Path, models: Sequence[Model], finder: bool = True) -> list[FigureTable]:
     """Return the table of all files, and print what was wrong in each.
 
     All methods name elements of the sum spectrum on the refined axis; a network misses what it has no name
@@ -83,7 +83,7 @@ def measured_file_tables(folder: Path, models: Sequence[Model], finder: bool = T
             wrong = tallies.setdefault(method, Tally()).add(named, set(each.seen), set(each.allowed))
             false, missed = (" ".join(sorted(one)) or "-" for one in wrong)
             print(f"{Path(each.file).name[:34]:34s} {method:14s} FALSE {false} MISSED {missed}", flush=True)
-    return [Table("Elements of measured files", {name: each.row for name, each in tallies.items()})]
+    return [FigureTable("Elements of measured files", {name: each.row for name, each in tallies.items()})]
 
 
 def named_elements(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from napari_xrf.core.spectral_cube import SpectralCube
-from napari_xrf.learning.evaluation.results import Table
+from napari_xrf.learning.evaluation.results import FigureTable
 from napari_xrf.learning.evaluation.speed import measure_speed
 from napari_xrf.learning.weights import load_model
 from napari_xrf.synthesis.mineral_map import MapParameters
@@ -25,13 +25,13 @@ _TILE = 50
 _COUNTS = 2000.0
 
 
-def speed_table(names: Sequence[str], models: Sequence[str] | None, side: int) -> Table:
+def speed_table(names: Sequence[str], models: Sequence[str] | None, side: int) -> FigureTable:
     """Return the speed of models on a map of side × side pixels of 4096 channels."""
     rows = {}
     for name, model in zip(names, models or names, strict=True):
         command = [sys.executable, "-m", "benchmarks.networks_speed", model, "--side", str(side)]
         rows[name] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return Table(f"Inference on {side} × {side} × 4096, above the memory of the map", rows)
+    return FigureTable(f"Inference on {side} × {side} × 4096, above the memory of the map", rows)
 
 
 def large_map(side: int) -> SpectralCube:

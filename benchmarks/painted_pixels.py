@@ -28,7 +28,7 @@ import napari_xrf as nx
 from napari_xrf.core.label_map import LabelClass, LabelMap, members_of
 from napari_xrf.io import write_cube
 from napari_xrf.io.own.label_files import write_labels
-from napari_xrf.learning.evaluation.results import Table
+from napari_xrf.learning.evaluation.results import FigureTable
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.prediction.answers import predict
 from napari_xrf.learning.prediction.views import label_map_of
@@ -138,7 +138,7 @@ def main() -> None:
             made = rock_map(rock, seed, Draws(given.counts, given.size), given.keep)
             rows[f"{rock}, seed {seed}"] = learned(made, given, seed)
             print(rock, seed, rows[f"{rock}, seed {seed}"], flush=True)
-    print(Table("Painted pixels", rows).as_markdown())
+    print(FigureTable("Painted pixels", rows).as_markdown())
 
 
 if __name__ == "__main__":

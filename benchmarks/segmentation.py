@@ -27,7 +27,7 @@ from torch.nn import functional
 import napari_xrf as nx
 from napari_xrf.core.label_map import LabelClass, LabelMap, members_of
 from napari_xrf.minerals.labels.cleanup import clean_labels, parse_clean_up
-from napari_xrf.synthesis.textures import Phase, Texture, grow_grains
+from napari_xrf.synthesis.textures import Occurrence, Texture, grow_grains
 
 FILTERS = ("majority:3", "default", "potts:1")
 _SIDE = 48
@@ -107,12 +107,12 @@ def draw_map(generator: np.random.Generator) -> Segmented:
     )
 
 
-def _draw_phase(place: int, known: int, generator: np.random.Generator) -> Phase:
+def _draw_phase(place: int, known: int, generator: np.random.Generator) -> Occurrence:
     share = float(np.exp(generator.normal(0, 1.2))) * (0.2 if place >= known else 1.0)
     size = float(np.exp(generator.normal(0, 0.4)))
     if place == 0 or generator.random() < 0.7:
-        return Phase(share=share, size=size)
-    return Phase(0.05 * share, "inclusion" if generator.random() < 0.7 else "vein", size)
+        return Occurrence(share=share, size=size)
+    return Occurrence(0.05 * share, "inclusion" if generator.random() < 0.7 else "vein", size)
 
 
 def _draw_signatures(kinds: int, generator: np.random.Generator) -> NDArray[np.float64]:

@@ -93,3 +93,13 @@ def test_only_the_plugin_knows_a_window():
         for name in names
         if name.partition(".")[0] in WINDOWED
     }
+
+
+def test_no_two_classes_share_a_name():
+    """A reader who meets a name knows what it is; of a network's options each file has its own."""
+    places: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    assert {name: where for name, where in places.items() if len(where) > 1 and name != "Options"} == {}

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from napari_xrf.maps.map_comparison import MapComparison
     from napari_xrf.maps.quantification.quantities import Quantities
     from napari_xrf.minerals.classification import Classification
-    from napari_xrf.minerals.evidence import Evidence
+    from napari_xrf.minerals.evidence import MineralEvidence
     from napari_xrf.minerals.labels.cleanup import CleanUpStep
-    from napari_xrf.minerals.labels.comparison import Comparison
+    from napari_xrf.minerals.labels.comparison import LabelComparison
     from napari_xrf.minerals.labels.grains import Grains
     from napari_xrf.minerals.phases.discovery import Phases
     from napari_xrf.minerals.report.survey import Survey
@@ -479,7 +479,7 @@ def explain_mineral(
     *,
     library: str | Path | None = None,
     progress: Progress = ignore_progress,
-) -> Evidence:
+) -> MineralEvidence:
     """Tell why a class or a pixel of a mineral map has its mineral, and which lines decide.
 
     Parameters
@@ -630,7 +630,7 @@ def report(
 
 
 @checked
-def compare_labels(first: Labels, second: Labels) -> Comparison:
+def compare_labels(first: Labels, second: Labels) -> LabelComparison:
     """Tell how far two label maps of the same pixels agree; classes are matched by name.
 
     Raises

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from napari_xrf.learning.networks.layers import Alignment  # noqa: E402
+from napari_xrf.learning.networks.layers import AxisAlignment  # noqa: E402
 from napari_xrf.learning.registry import build_network  # noqa: E402
 from napari_xrf.learning.sources.source import make_source  # noqa: E402
 from napari_xrf.learning.tasks.task import loss_of  # noqa: E402  # torch is needed
@@ -27,7 +27,7 @@ def spectra(gain):
 
 def test_an_untrained_alignment_changes_nothing():
     given = spectra(torch.zeros(256, 1))
-    align = Alignment(CHANNELS)
+    align = AxisAlignment(CHANNELS)
     assert torch.allclose(align(given, torch.full((256,), 3.5)), given, atol=1e-5)
 
 
@@ -35,7 +35,7 @@ def test_an_alignment_learns_to_undo_the_gain():
     torch.manual_seed(0)
     gain = 0.06 * torch.rand((256, 1)) - 0.03
     recorded, usual, dose = spectra(gain), spectra(torch.zeros(256, 1)), torch.full((256,), 3.5)
-    align = Alignment(CHANNELS)
+    align = AxisAlignment(CHANNELS)
     optimizer = torch.optim.Adam(align.parameters(), lr=2e-3)
     before = float(((recorded - usual) ** 2).mean())
     for _ in range(300):

@@ -11,7 +11,7 @@ from napari_xrf.core.errors import Cancelled
 from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.maps.calibrated_map import calibrate_map, find_elements
 from napari_xrf.maps.identification.explanation import explain
-from napari_xrf.maps.identification.judgement import Evidence, judge, probability_of, weigh
+from napari_xrf.maps.identification.judgement import ElementEvidence, judge, probability_of, weigh
 from napari_xrf.maps.identification.reflections import expected_reflections
 from napari_xrf.maps.spectra.candidates import candidates
 from napari_xrf.maps.spectra.families import family_columns
@@ -176,7 +176,7 @@ def test_scatter_alone_is_no_element_and_no_reason_for_doubt(name):
 
 
 def test_a_probability_follows_its_evidence():
-    seen = Evidence("Fe", 60.0, 60.0, -1.0, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False, company=2)
+    seen = ElementEvidence("Fe", 60.0, 60.0, -1.0, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False, company=2)
     likely = probability_of(seen)
     assert 0.5 < likely < 1
     assert probability_of(replace(seen, odds=600.0, presence=600.0)) > likely
@@ -403,7 +403,7 @@ def test_an_element_is_told_by_a_family_that_its_maps_show():
     known = calibrate_map(cube)
     explained = explain(known.sum_spectrum, known.setting, certain=("Y",), thorough=False)
     spectrum, best = explained.spectrum, explained.best
-    seen = Evidence("", 60.0, 60.0, -3.5, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False, company=4)
+    seen = ElementEvidence("", 60.0, 60.0, -3.5, 0.01, 9.0, False, -5.0, 1.0, False, 30.0, False, company=4)
     position = next(k for k, one in enumerate(spectrum.pool) if one.element == "Y")
     soft, hard = (int(np.flatnonzero(best.index == k)[0]) for k in spectrum.own[position])
     assert [spectrum.names[best.index[k]] for k in (soft, hard)] == ["Y L", "Y K"]

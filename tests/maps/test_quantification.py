@@ -26,7 +26,7 @@ from napari_xrf.maps.quantification.composition import (
 from napari_xrf.maps.quantification.fitted_excitation import fit_excitation
 from napari_xrf.maps.quantification.light_matter import light_matter
 from napari_xrf.maps.quantification.net_counts import NetCounts, net_counts, region_of
-from napari_xrf.maps.quantification.per_pixel import MASSES, Response, plan_quantities
+from napari_xrf.maps.quantification.per_pixel import MASSES, LocalSensitivity, plan_quantities
 from napari_xrf.maps.quantification.quantities import Quantities, Quantity
 from napari_xrf.maps.quantification.region_counts import count_regions
 from napari_xrf.maps.quantification.report import report_quantities
@@ -907,7 +907,7 @@ def test_a_coating_of_carbon_is_left_out_of_measured_quartz():
 
 def test_pixels_of_which_nothing_is_unseen():
     none, logs = np.zeros((2, 0)), np.zeros(2)
-    response = Response(none, np.array([True, True]), np.array([0.5, 0.5]), logs, np.zeros((2, 2)))
+    response = LocalSensitivity(none, np.array([True, True]), np.array([0.5, 0.5]), logs, np.zeros((2, 2)))
     fractions, errors = response.quantified(np.array([[30.0, 10.0]]), np.array([[0.1, 0.1]]))
     assert fractions.shape == errors.shape == (1, 2)
     assert fractions.sum() == pytest.approx(1)
@@ -915,7 +915,7 @@ def test_pixels_of_which_nothing_is_unseen():
 
 def test_an_element_that_a_pixel_does_not_show_has_an_error():
     none, logs = np.zeros((2, 0)), np.zeros(2)
-    response = Response(none, np.array([True, True]), np.array([0.5, 0.5]), logs, np.zeros((2, 2)))
+    response = LocalSensitivity(none, np.array([True, True]), np.array([0.5, 0.5]), logs, np.zeros((2, 2)))
     fractions, errors = response.quantified(np.array([[100.0, 0.0]]), np.array([[10.0, 2.0]]))
     assert fractions[0] == pytest.approx([1, 0])
     assert errors[0, 1] == pytest.approx(0.02)

@@ -5,15 +5,15 @@ import pytest
 
 from napari_xrf.minerals.mixing.ends import End
 from napari_xrf.minerals.naming.chosen_lists import beside_a_list
-from napari_xrf.minerals.naming.compared import Name
+from napari_xrf.minerals.naming.compared import EndName
 from napari_xrf.reference.minerals import load_library, select_minerals
 
 # The first two are looked for; of the others muscovite is common.
 MINERALS = select_minerals(load_library(), ["illite", "halite", "muscovite", "nepheline", "quartz"])
 RARITY = np.array([0.0, 0.0, 0.0, 8.0, 0.0])
-ILLITE = Name((0,), 0.96, 0.5, 0, 2, -3.0, 0, unlisted=(2, 3))
-HALITE = Name((1,), 0.98, 0.5, 1, 2, -90.0, 1)
-UNKNOWN = Name((), 1.0, 3.0, -1, 4, 80.0)
+ILLITE = EndName((0,), 0.96, 0.5, 0, 2, -3.0, 0, unlisted=(2, 3))
+HALITE = EndName((1,), 0.98, 0.5, 1, 2, -90.0, 1)
+UNKNOWN = EndName((), 1.0, 3.0, -1, 4, 80.0)
 
 
 def ends(*sizes: int) -> list[End]:

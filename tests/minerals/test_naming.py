@@ -17,8 +17,8 @@ from napari_xrf.minerals.likelihood.traces import Expected, Families
 from napari_xrf.minerals.mineral_phases import name_phases
 from napari_xrf.minerals.mixing.ends import End
 from napari_xrf.minerals.naming.beside_others import without_odd_ones
-from napari_xrf.minerals.naming.compared import Name
-from napari_xrf.minerals.naming.comparison_of_ends import Comparison, have_same_lines
+from napari_xrf.minerals.naming.compared import EndName
+from napari_xrf.minerals.naming.comparison_of_ends import EndComparison, have_same_lines
 from napari_xrf.minerals.naming.names import Candidates, agreed_names, compare_ends, is_rock, name_ends
 from napari_xrf.physics.source import TubeSource
 from napari_xrf.reference.minerals import load_library, select_minerals
@@ -57,7 +57,7 @@ def named(known, spectrum, *, chosen=True, temper=0.7):
     candidates = Candidates(
         number, [every], np.zeros(number), np.ones(number, dtype=bool), 30.0, temper, chosen
     )
-    (name,) = name_ends([End(0, 100, 1e5 * spectrum)], [Comparison(known)], candidates)
+    (name,) = name_ends([End(0, 100, 1e5 * spectrum)], [EndComparison(known)], candidates)
     return name
 
 
@@ -82,7 +82,7 @@ def test_what_the_spectrum_prefers_shares_the_name_of_what_is_more_usual():
     rarity = np.array([0.0, 60.0, 0.0])
     candidates = Candidates(3, [(0, 1, 2)], rarity, rarity == 0, 12.0, 0.4)
     ends = [End(0, 100, 1e5 * sum(seen(0.15, first)), 0.0005) for first in (1.0, 0.3, 0.9)]
-    names = name_ends(ends, [Comparison(known)] * 3, candidates)
+    names = name_ends(ends, [EndComparison(known)] * 3, candidates)
     assert (names[2].minerals, names[2].best) == ((0, 1), 0)
     assert names[1].minerals == (2,)
 
@@ -94,14 +94,14 @@ def test_what_lies_in_no_grain_is_a_mixture_only_where_no_single_mineral_explain
     candidates = Candidates(4, [(0,), (1,), (2,), (3,)], rarity, rarity == 0, 12.0, 0.25)
     firsts = (0.5, 1.0, 0.1, 4.0)
     ends = [End(min(place, 3), 100, 1e5 * sum(seen(0.15, first))) for place, first in enumerate(firsts)]
-    names = name_ends(ends, [Comparison(known)] * 4, candidates, blend=True)
+    names = name_ends(ends, [EndComparison(known)] * 4, candidates, blend=True)
     assert [name.best for name in names] == [3, 0, 1, 2]
     # Without grains the mixture of common minerals comes first.
-    (fine,) = name_ends(ends[:1], [Comparison(known)], candidates, blend=True)
+    (fine,) = name_ends(ends[:1], [EndComparison(known)], candidates, blend=True)
     assert fine.minerals != (3,)
     # Nor do grains finer than the pixels make all of them alike.
     even = [End(0, 100, ends[0].counts, variation) for variation in (0.0005, 0.02)]
-    one, other = (name_ends([end], [Comparison(known)], candidates, blend=True)[0] for end in even)
+    one, other = (name_ends([end], [EndComparison(known)], candidates, blend=True)[0] for end in even)
     assert one.minerals == (3,)
     assert len(other.parts) == len(fine.parts) > 1
 
@@ -109,7 +109,7 @@ def test_what_lies_in_no_grain_is_a_mixture_only_where_no_single_mineral_explain
 def test_minerals_that_differ_by_less_than_models_do_share_a_name_whatever_a_spectrum_prefers():
     """Calcite and fluorite, of which a tube shows calcium and scatter: it was fluorite at 0.95."""
     known = expected(seen(0.15, 1.0), seen(0.12, 1.0), seen(0.15, 0.5))
-    assert Comparison(known).apart(0, 1) < 6 < Comparison(known).apart(0, 2)
+    assert EndComparison(known).apart(0, 1) < 6 < EndComparison(known).apart(0, 2)
     ripple = 1 + 0.05 * (-1.0) ** np.arange(BINS.size)
     for scatter in (0.05, 0.15, 0.5):
         name = named(known, sum(seen(scatter, 1.0)) * ripple)
@@ -131,7 +131,7 @@ def test_a_trace_does_not_keep_a_mineral_from_being_compared():
     known = expected(true, *others)
     candidates = Candidates(31, [(1,)], np.zeros(31), np.zeros(31, dtype=bool), 30.0, 0.7, True)
     measured = sum(with_trace(0.08, 0.5, 1.0))
-    (name,) = name_ends([End(0, 100, 1e5 * measured)], [Comparison(known)], candidates)
+    (name,) = name_ends([End(0, 100, 1e5 * measured)], [EndComparison(known)], candidates)
     assert name.best == 0
 
 
@@ -143,7 +143,7 @@ def test_a_mixture_that_is_the_same_in_all_pixels_is_doubted():
 
     def probabilities(variation):
         ends = [End(0, 100, 1e5 * each, variation) for each in mixed]
-        names = name_ends(ends, [Comparison(known)] * 2, candidates, blend=True)
+        names = name_ends(ends, [EndComparison(known)] * 2, candidates, blend=True)
         assert all(len(name.parts) == 2 for name in names)
         return [name.probability for name in names]
 
@@ -160,7 +160,7 @@ def test_an_even_end_that_a_mixture_explains_far_better_than_its_name_is_of_no_l
     def name_of(other, variation):
         mixed = (1 - other) * sum(seen(0.15, 1.0)) + other * sum(seen(0.15, 0.01))
         end = End(0, 100, 1e5 * mixed, variation)
-        return name_ends([end], [Comparison(known)], candidates, blend=True)[0]
+        return name_ends([end], [EndComparison(known)], candidates, blend=True)[0]
 
     assert name_of(0.0, even).minerals == (0,)
     stranger = name_of(0.25, even)
@@ -176,7 +176,7 @@ def test_each_further_part_of_the_mixture_that_makes_a_name_doubtful_has_to_be_w
 
     def told(other, step):
         mixed = (1 - other) * sum(seen(0.15, 1.0)) + other * sum(seen(0.15, 0.01))
-        ends, judges = [End(0, 100, 1e5 * mixed, 0.0005)], [Comparison(known)]
+        ends, judges = [End(0, 100, 1e5 * mixed, 0.0005)], [EndComparison(known)]
         candidates = Candidates(2, [(0,)], np.zeros(2), np.ones(2, dtype=bool), step, 0.25)
         (table,) = compare_ends(ends, judges, candidates, blend=True)
         better = table.scores[table.points == 0].min() - table.blends[0].score / table.scale
@@ -192,7 +192,7 @@ def test_mixtures_may_hold_what_even_ends_are_be_it_rare():
     """Gibbsite beside kaolinite was topaz where the two meet: gibbsite is no common mineral."""
     candidates = Candidates(3, [(0, 1, 2)], np.zeros(3), np.array([True, False, False]), 12.0, 0.25)
     ends = [End(0, 100, np.ones(3), variation) for variation in (0.0005, 0.02)]
-    names = [Name((place,), 0.9, 1.0, 0, -1, 0.0, place) for place in (1, 2)]
+    names = [EndName((place,), 0.9, 1.0, 0, -1, 0.0, place) for place in (1, 2)]
     assert candidates.with_grains(ends, names).blending.tolist() == [True, True, False]
     assert candidates.blending.tolist() == [True, False, False]
 
@@ -225,7 +225,7 @@ def test_mixtures_of_what_the_map_has_no_grains_of_are_doubtful():
     for kinds in ((0, 1, 2), (0, 1, 3)):
         ends = [End(0, 300, 1e5 * spectra[kind]) for kind in kinds]
         ends.append(End(0, 9, 7e4 * spectra[0] + 3e4 * spectra[2]))
-        mixed = name_ends(ends, [Comparison(known)] * 4, candidates, blend=True)[-1]
+        mixed = name_ends(ends, [EndComparison(known)] * 4, candidates, blend=True)[-1]
         assert [members for members, _ in mixed.parts] == [(0,), (2,)]
         probable.append(mixed.probability)
     assert probable[0] > 0.9 > 0.7 > probable[1]
@@ -247,10 +247,10 @@ def test_groups_of_a_few_common_minerals_make_a_rock():
     # Quartz of a sulphide ore was unknown and every name doubtful: its sulphides are named in pairs.
     common = np.array([0.0, 8.0, 24.0, 0.0, 0.0])
     candidates = Candidates(5, [], common, common == 0, 12.0, 0.4, False)
-    names = [Name(members, 0.9, 1.0, 0, -1, 0.0) for members in ((0, 1), (2,), (3, 4))]
+    names = [EndName(members, 0.9, 1.0, 0, -1, 0.0) for members in ((0, 1), (2,), (3, 4))]
     assert is_rock(names, candidates)
     assert not is_rock(names[:2], candidates)
-    assert not is_rock([Name((0, 1, 3, 4), 0.9, 1.0, 0, -1, 0.0)], candidates)
+    assert not is_rock([EndName((0, 1, 3, 4), 0.9, 1.0, 0, -1, 0.0)], candidates)
 
 
 def test_a_rare_mineral_shares_a_name_only_where_the_spectrum_prefers_it_clearly():
@@ -261,7 +261,7 @@ def test_a_rare_mineral_shares_a_name_only_where_the_spectrum_prefers_it_clearly
 
     def members(*first):
         ends = [End(place, 100, 1e5 * sum(seen(0.15, each))) for place, each in enumerate((*first, 0.1, 5.0))]
-        return name_ends(ends, [Comparison(known)] * 3, candidates)[0].minerals
+        return name_ends(ends, [EndComparison(known)] * 3, candidates)[0].minerals
 
     assert members(1.001) == (0,)
     assert 2 in members(1.2)
@@ -272,14 +272,14 @@ def test_what_is_surely_in_a_map_tells_of_what_kind_it_is():
     rarity = np.array([8.0, 8.0, 8.0, 8.0, 24.0, 0.0, 24.0])
     sets = (frozenset({0, 1, 4}), frozenset({1, 2}), frozenset({3}))
     candidates = Candidates(7, [], rarity, rarity == 0, 12.0, 0.4, sets=sets)
-    names = [Name((each,), 0.9, 1.0, 0, -1, 0.0) for each in (0, 1, 1, 5)]
+    names = [EndName((each,), 0.9, 1.0, 0, -1, 0.0) for each in (0, 1, 1, 5)]
     told = candidates.in_context(names).rarity
     assert round(told[0], 1) == 8
     assert 8.5 < told[4] < 9.5  # rare elsewhere, at home here
     assert 10 < told[3] < 11
     assert told[2] > 9.5
     assert (told[5:] == rarity[5:]).all()
-    more = candidates.in_context([*names, Name((4,), 0.9, 1.0, 0, -1, 0.0)]).rarity
+    more = candidates.in_context([*names, EndName((4,), 0.9, 1.0, 0, -1, 0.0)]).rarity
     assert more[3] > told[3]
     unsure = [replace(name, probability=0.7) for name in names]
     assert candidates.in_context(unsure) is candidates
@@ -316,8 +316,11 @@ def test_every_guess_of_the_sensitivity_may_say_that_an_end_is_a_mixture():
 
 
 def test_guesses_that_agree_make_a_name_sure_and_others_share_it():
-    one, other = Name((1,), 0.9, 1.0, 0, -1, 0.0, 1), Name((2,), 0.9, 1.0, 0, -1, 0.0, 2)
-    unknown, mixed = Name((), 1.0, 1.0, -1, -1, 0.0), Name((), 0.8, 1.0, -1, -1, 0.0, -1, (((1,), 1.0),))
+    one, other = EndName((1,), 0.9, 1.0, 0, -1, 0.0, 1), EndName((2,), 0.9, 1.0, 0, -1, 0.0, 2)
+    unknown, mixed = (
+        EndName((), 1.0, 1.0, -1, -1, 0.0),
+        EndName((), 0.8, 1.0, -1, -1, 0.0, -1, (((1,), 1.0),)),
+    )
     guesses = [(0.7, (one, one, one, unknown, mixed)), (0.3, (one, other, unknown, one, other))]
     names = agreed_names(guesses, 0.4)
     assert [name.minerals for name in names] == [(1,), (1, 2), (1,), (), ()]
@@ -325,7 +328,10 @@ def test_guesses_that_agree_make_a_name_sure_and_others_share_it():
 
 
 def test_what_one_guess_cannot_name_is_what_another_explains_far_better():
-    unknown, plain = Name((), 1.0, 1.0, -1, -1, 0.0), Name((1,), 0.9, 1.0, 0, -1, 0.0, 1, unlikely=-20.0)
+    unknown, plain = (
+        EndName((), 1.0, 1.0, -1, -1, 0.0),
+        EndName((1,), 0.9, 1.0, 0, -1, 0.0, 1, unlikely=-20.0),
+    )
     (name,) = agreed_names([(0.8, (unknown,)), (0.2, (plain,))], 0.4)
     assert name.minerals == (1,)
     assert 0.8 < name.probability < 0.9
@@ -341,7 +347,7 @@ def compared_where_a_line_is_not_known(unsure, *firsts):
     families = replace(known.families, shapes=shape[None] / shape.sum())
     known = replace(known, families=families, parts=known.templates.lines @ (near < 0.3)[:, None])
     covariance = np.diag([1e-4] * len(KNOTS_KEV) + [unsure**2])
-    return Comparison(known, covariance)
+    return EndComparison(known, covariance)
 
 
 def ends_that_show(*firsts, variation=0.0005):
@@ -408,8 +414,8 @@ def test_what_is_like_a_nameless_end_that_is_far_from_a_mineral_is_not_it_either
     """One end of monticellite was nameless, the other diopside at 0.96: nine deviations from it, not ten."""
     comparison = compared_where_a_line_is_not_known(1.0, 1.0, 0.1)
     candidates = Candidates(2, [(0, 1)], np.zeros(2), np.ones(2, dtype=bool), 30.0, 0.7, True)
-    named = Name((0,), 0.9, 1.0, 0, -1, 0.0, 0)
-    nameless = Name((), 1.0, 1.0, -1, 1, 0.0)
+    named = EndName((0,), 0.9, 1.0, 0, -1, 0.0, 0)
+    nameless = EndName((), 1.0, 1.0, -1, 1, 0.0)
 
     def are_believed(*firsts, last=nameless):
         ends = ends_that_show(*firsts)
@@ -428,7 +434,7 @@ def test_what_only_scatter_parts_is_not_told_by_others():
     kinds = (seen(0.1, 1.0), seen(0.15, 0.1))
     ends = [End(0, 300, 1e5 * sum(kind), 0.0005) for kind in kinds]
     candidates = Candidates(3, [(0, 1, 2)], np.array([0.0, 24.0, 0.0]), np.ones(3, dtype=bool), 12.0, 0.4)
-    names = name_ends(ends, [Comparison(known)] * 2, candidates, veto=True)
+    names = name_ends(ends, [EndComparison(known)] * 2, candidates, veto=True)
     assert names[0].minerals == (0, 1)
 
 
@@ -442,7 +448,7 @@ def test_what_is_more_usual_and_has_the_same_lines_is_compared_however_far_it_is
     ends = [End(place, 100, 1e5 * sum(spectra[at])) for place, at in enumerate((1, -2, -1))]
     classes = [(1,), (26,), (27,)]
     candidates = Candidates(len(spectra), classes, rarity, rarity == 0, 12.0, 0.4)
-    names = name_ends(ends, [Comparison(known)] * 3, candidates)
+    names = name_ends(ends, [EndComparison(known)] * 3, candidates)
     assert names[0].best == 1
     assert 0 in names[0].minerals
 
@@ -457,7 +463,7 @@ def test_what_is_more_usual_and_has_nearly_the_same_lines_is_compared_too():
         rarity = np.full(len(spectra), others)
         rarity[0] = 0
         candidates = Candidates(len(spectra), [(1,)], rarity, rarity == 0, 12.0, 0.4)
-        (table,) = compare_ends(ends, [Comparison(known)], candidates, blend=False)
+        (table,) = compare_ends(ends, [EndComparison(known)], candidates, blend=False)
         assert (0 in table.points) == is_compared
 
 
@@ -470,7 +476,7 @@ def test_a_glass_whose_pixels_vary_may_be_what_it_crystallises_to():
         one = replace(known, templates=replace(known.templates, minerals=minerals))
         candidates = Candidates(3, [(0,)], np.zeros(3), np.ones(3, dtype=bool), 12.0, 0.4)
         end = End(0, 100, 1e5 * sum(seen(0.15, 1.0)), variation)
-        (name,) = name_ends([end], [Comparison(one)], candidates, blend=True)
+        (name,) = name_ends([end], [EndComparison(one)], candidates, blend=True)
         assert name.minerals == (0,)
         return name.probability
 

@@ -10,7 +10,7 @@ from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.reference.materials import Material
 from napari_xrf.synthesis.distortions import Distortions, typical_distortions
 from napari_xrf.synthesis.mineral_map import draw_mineral_map, synthesize_mineral_map
-from napari_xrf.synthesis.textures import Phase, Texture, grow_grains
+from napari_xrf.synthesis.textures import Occurrence, Texture, grow_grains
 from pure_spectra import AXIS, MATERIALS, pure_spectra
 
 RNG = np.random.default_rng
@@ -31,9 +31,9 @@ def draw(seed=1, **options):
 )
 def test_abundances_are_shares(rows, columns, grain, beam, zoned, habits):
     phases = [
-        Phase(2, zoned_to=1 if zoned else None),
-        Phase(0.5, habits[0]),
-        Phase(0.2, habits[1]),
+        Occurrence(2, zoned_to=1 if zoned else None),
+        Occurrence(0.5, habits[0]),
+        Occurrence(0.2, habits[1]),
     ]
     texture = Texture(grain_size=grain, beam_fwhm=beam, subpixels=2)
     grown = grow_grains((rows, columns), phases, texture, RNG(0))
@@ -45,10 +45,10 @@ def test_abundances_are_shares(rows, columns, grain, beam, zoned, habits):
 
 def test_shares_habits_and_boundaries():
     phases = [
-        Phase(0.5),
-        Phase(0.3, elongation=4.0),
-        Phase(0.1, "inclusion", 0.4),
-        Phase(0.1, "vein"),
+        Occurrence(0.5),
+        Occurrence(0.3, elongation=4.0),
+        Occurrence(0.1, "inclusion", 0.4),
+        Occurrence(0.1, "vein"),
     ]
     grown = grow_grains((150, 150), phases, Texture(beam_fwhm=0.0), RNG(3))
     found = grown.abundances.mean(axis=(0, 1))
@@ -64,13 +64,13 @@ def test_shares_habits_and_boundaries():
 def test_zoned_grains_change_from_core_to_rim():
     smooth = grow_grains(
         (60, 60),
-        [Phase(1, zoned_to=1), Phase(0)],
+        [Occurrence(1, zoned_to=1), Occurrence(0)],
         Texture(grain_size=40, beam_fwhm=0),
         RNG(2),
     )
     steps = grow_grains(
         (60, 60),
-        [Phase(1, zoned_to=1), Phase(0)],
+        [Occurrence(1, zoned_to=1), Occurrence(0)],
         Texture(grain_size=40, beam_fwhm=0, zoning_steps=2, subpixels=1),
         RNG(2),
     )
@@ -193,9 +193,9 @@ def test_cancel_stops_the_drawing():
         ({"counts_per_pixel": -1.0}, "counts per pixel must lie"),
         ({"shape": (0, 5)}, "shape must lie"),
         ({"counts": 5}, "no parameter counts"),
-        ({"phases": [Phase()]}, "1 phases and 3 spectra do not fit 3 materials"),
-        ({"phases": [Phase(1, "vein")] * 3}, "no material fills the map"),
-        ({"phases": [Phase(zoned_to=7)] * 3}, "material 7"),
+        ({"phases": [Occurrence()]}, "1 phases and 3 spectra do not fit 3 materials"),
+        ({"phases": [Occurrence(1, "vein")] * 3}, "no material fills the map"),
+        ({"phases": [Occurrence(zoned_to=7)] * 3}, "material 7"),
         ({"colors": ["#ffffff"]}, "1 colours do not fit"),
         ({"pixel_size": (0.0, 1.0)}, "pixel size"),
     ],
@@ -211,7 +211,7 @@ def test_bad_materials_are_named():
     with pytest.raises(InvalidInput, match="quartz stands twice"):
         draw_mineral_map([MATERIALS[0]] * 2, pure_spectra(), generator=RNG(0))
     with pytest.raises(InvalidInput, match="no habit 'layer'"):
-        Phase(habit="layer")
+        Occurrence(habit="layer")
     with pytest.raises(InvalidInput, match="no element"):
         Material("nothing", {"Xx": 1.0})
 

@@ -20,7 +20,7 @@ from napari_xrf.maps.calibration.axis_judgement import Calibration
 from napari_xrf.maps.calibration.refinement import calibrate
 from napari_xrf.maps.identification.elements import FoundElement, identify
 from napari_xrf.maps.identification.explanation import Explanation, explain
-from napari_xrf.maps.identification.judgement import Evidence
+from napari_xrf.maps.identification.judgement import ElementEvidence
 from napari_xrf.maps.spectra.setting import Setting, setting_of
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.excitation import instrument_of
@@ -37,7 +37,7 @@ class _Told:
     """What the sum spectrum of a map has told so far; None: was not asked."""
 
     explained: Explanation | None = None  # large: until elements are sought
-    evidence: tuple[Evidence, ...] | None = None
+    evidence: tuple[ElementEvidence, ...] | None = None
     elements: tuple[FoundElement, ...] | None = None
     given: bool = False  # whether these were stated rather than found
     others: dict[str, Any] = field(default_factory=dict)  # by what they are
@@ -123,7 +123,7 @@ class CalibratedMap:
         return find_elements(self)
 
     @property
-    def evidence(self) -> tuple[Evidence, ...]:
+    def evidence(self) -> tuple[ElementEvidence, ...]:
         """What speaks for each element that explains the sum spectrum, whether or not it is reported."""
         if self._told.evidence is None:
             self._told.evidence = self.explained().weighed

@@ -40,7 +40,7 @@ class DecidingLine:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class MineralEvidence:
     """Why something has its mineral."""
 
     name: str  # of the class or pixel
@@ -58,7 +58,7 @@ class Evidence:
         return np.asarray((self.measured - self.best.expected) / np.sqrt(np.maximum(self.measured, 1)))
 
     def __repr__(self) -> str:
-        return f"<Evidence: {self}>"
+        return f"<MineralEvidence: {self}>"
 
     def __str__(self) -> str:
         told = f"{self.name}: nearest is {self.best.name}, off by {self.best.misfit:.0%} of the counts"
@@ -79,7 +79,7 @@ def explain_mineral(
     *,
     library: Sequence[Mineral] | None = None,
     progress: Progress = ignore_progress,
-) -> Evidence:
+) -> MineralEvidence:
     """Tell why a class or a pixel has its mineral, as :func:`napari_xrf.explain_mineral` does.
 
     ``library``: that of the classification, where it was not the shipped one.
@@ -101,10 +101,10 @@ def explain_mineral(
     second = next((each for each in ranked if each is not best), None)
     bins = search.bins
     lines = () if second is None else _deciding(counts, bins.energies, best, second, search.measured.detector)
-    return Evidence(name, bins.energies, counts, best, second, lines)
+    return MineralEvidence(name, bins.energies, counts, best, second, lines)
 
 
-def draw_evidence(evidence: Evidence) -> bytes:
+def draw_evidence(evidence: MineralEvidence) -> bytes:
     """Return a PNG: the spectrum with both candidates and the deciding lines, and the residual below."""
     from matplotlib.figure import Figure
 

@@ -32,8 +32,8 @@ from napari_xrf.minerals.mixing.ends import End, are_mixtures, belief_in_ends, l
 from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.minerals.mixing.purification import purify_ends
 from napari_xrf.minerals.naming.chosen_lists import beside_a_list
-from napari_xrf.minerals.naming.compared import Name
-from napari_xrf.minerals.naming.comparison_of_ends import Comparison, rough_distances
+from napari_xrf.minerals.naming.compared import EndName
+from napari_xrf.minerals.naming.comparison_of_ends import EndComparison, rough_distances
 from napari_xrf.minerals.naming.names import (
     ACCESSORY,
     RARE,
@@ -237,7 +237,7 @@ def learn_mineral_phases(
     )
 
 
-def _with_mixtures(ends: Sequence[End], named: Sequence[Name]) -> list[Name]:
+def _with_mixtures(ends: Sequence[End], named: Sequence[EndName]) -> list[EndName]:
     """Return the names of all ends, those that hold others in between; ``named``: of those that do not."""
     of = dict(zip((place for place, end in enumerate(ends) if not end.held), named, strict=True))
     for place, end in enumerate(ends):
@@ -248,11 +248,11 @@ def _with_mixtures(ends: Sequence[End], named: Sequence[Name]) -> list[Name]:
                 for members, part in _held(of[other]).items()
             )
             sure = sum(area * of[other].probability for other, area in end.held)
-            of[place] = Name((), sure, 0.0, -1, -1, 0.0, parts=parts)
+            of[place] = EndName((), sure, 0.0, -1, -1, 0.0, parts=parts)
     return [of[place] for place in range(len(ends))]
 
 
-def _held(name: Name) -> dict[tuple[int, ...], float]:
+def _held(name: EndName) -> dict[tuple[int, ...], float]:
     """Return the parts of an end's area that its minerals hold."""
     held: dict[tuple[int, ...], float] = {}
     for members, area in name.parts:
@@ -458,7 +458,7 @@ def _with_library(
 @one_thread_of("blas")
 def name_phases(
     ends: Sequence[End], whole: Expected, candidates: Candidates, sensitivity: Sensitivity
-) -> tuple[tuple[Name, ...], Sensitivity]:
+) -> tuple[tuple[EndName, ...], Sensitivity]:
     """Name the ends, and again with the sensitivity that those named at first tell.
 
     Wrong names and a wrong sensitivity endorse each other (olivine for fayalite and diopside for akermanite,
@@ -474,7 +474,7 @@ def name_phases(
     weights = np.exp(-0.5 * _TEMPER_OF_GUESSES * (least - least.min()))
     weights[weights < _LEAST_WEIGHT] = 0
     weights /= weights.sum()
-    found: list[tuple[float, tuple[Name, ...], Sensitivity]] = []
+    found: list[tuple[float, tuple[EndName, ...], Sensitivity]] = []
     for place in np.argsort(-weights)[: np.count_nonzero(weights)].tolist():
         names, told = _seeming(ends, whole, candidates, starts[place]), starts[place]
         judges, told = _judges(ends, whole, names, told)
@@ -486,8 +486,8 @@ def name_phases(
 
 
 def _heard(
-    ends: Sequence[End], judges: list[Comparison], names: Sequence[Name], candidates: Candidates
-) -> tuple[Name, ...]:
+    ends: Sequence[End], judges: list[EndComparison], names: Sequence[EndName], candidates: Candidates
+) -> tuple[EndName, ...]:
     """Return what ends are as the sensitivity is known now: mixtures, too, of what lies in grains."""
     first = candidates.in_context(names).with_grains(ends, names)
     tables = compare_ends(ends, judges, first, blend=True)
@@ -521,14 +521,14 @@ def _unlikely(
 
 def _seeming(
     ends: Sequence[End], whole: Expected, candidates: Candidates, start: Sensitivity
-) -> tuple[Name, ...]:
+) -> tuple[EndName, ...]:
     """Return what ends are under a first guess of the sensitivity."""
-    return name_ends(ends, [Comparison(start.adjust(whole))] * len(ends), candidates)
+    return name_ends(ends, [EndComparison(start.adjust(whole))] * len(ends), candidates)
 
 
 def _judges(
-    ends: Sequence[End], whole: Expected, names: Sequence[Name], start: Sensitivity
-) -> tuple[list[Comparison], Sensitivity]:
+    ends: Sequence[End], whole: Expected, names: Sequence[EndName], start: Sensitivity
+) -> tuple[list[EndComparison], Sensitivity]:
     """Return what each end is compared with, and the sensitivity that all names together tell.
 
     What a mineral's own spectra tell of the sensitivity makes it look right; so ends are judged by what
@@ -541,15 +541,15 @@ def _judges(
     means /= totals[:, None]
     others = [_others_it_may_be(whole, names[place], mean) for place, mean in zip(good, means, strict=True)]
     lessons = learn_from(whole, points, means, totals, start, others)
-    comparisons: dict[int, Comparison] = {}
+    comparisons: dict[int, EndComparison] = {}
     zones = _zones(ends, names)
     for zone in set(zones.tolist()):
         told, covariance = lessons.conclude(zones[good] != zone)
-        comparisons[zone] = Comparison(told.adjust(whole), covariance)
+        comparisons[zone] = EndComparison(told.adjust(whole), covariance)
     return [comparisons[zone] for zone in zones.tolist()], lessons.conclude()[0]
 
 
-def _others_it_may_be(whole: Expected, name: Name, mean: NDArray[np.float64]) -> NDArray[np.intp]:
+def _others_it_may_be(whole: Expected, name: EndName, mean: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the composition nearest to a mean spectrum of each other mineral that an end may be."""
     owner, distance = whole.templates.owner, rough_distances(mean, whole)
     own = int(owner[name.point])
@@ -557,7 +557,7 @@ def _others_it_may_be(whole: Expected, name: Name, mean: NDArray[np.float64]) ->
     return np.array([each[distance[each].argmin()] for each in rows], dtype=np.intp)
 
 
-def _zones(ends: Sequence[End], names: Sequence[Name]) -> NDArray[np.intp]:
+def _zones(ends: Sequence[End], names: Sequence[EndName]) -> NDArray[np.intp]:
     """Return numbers of what has one name and about one spectrum: zones of one phase."""
     roots = np.sqrt([end.counts / end.counts.sum() for end in ends])
     alike = ((roots[:, None] - roots) ** 2).sum(axis=2) < _ONE_PHASE
@@ -608,7 +608,7 @@ def _usual_rarity(minerals: Sequence[Mineral]) -> NDArray[np.float64]:
     return np.where(clays, ACCESSORY, _rarity(minerals))
 
 
-def _told(ends: Sequence[End], names: Sequence[Name], minerals: tuple[Mineral, ...]) -> tuple[str, ...]:
+def _told(ends: Sequence[End], names: Sequence[EndName], minerals: tuple[Mineral, ...]) -> tuple[str, ...]:
     """Return what the phases resemble that are none of the minerals looked for, and which are mixtures."""
     like = {
         minerals[name.resembles].name if name.resembles >= 0 else "nothing known"

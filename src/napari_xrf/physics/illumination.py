@@ -19,7 +19,7 @@ from napari_xrf.physics.attenuation import (
     transmission,
 )
 from napari_xrf.physics.detector.detector import response_matrix
-from napari_xrf.physics.detector.response import Response
+from napari_xrf.physics.detector.response import DetectorResponse
 from napari_xrf.physics.fluorescence import Beam
 from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.scatter import ScatterSource, energy_before_compton
@@ -45,12 +45,12 @@ class Illumination:
         return np.arange(LOWEST_KEV, max(self.highest, LOWEST_KEV + 2 * step) + step / 2, step)
 
     @cached_property
-    def grid_response(self) -> Response:
+    def grid_response(self) -> DetectorResponse:
         """The detector's response to photons at the energies of the grid."""
         return response_matrix(self.instrument.detector, self.instrument.energy, self.grid)
 
     @cached_property
-    def line_response(self) -> Response:
+    def line_response(self) -> DetectorResponse:
         """The detector's response to the source's lines."""
         return response_matrix(self.instrument.detector, self.instrument.energy, self.lines[0])
 

@@ -25,7 +25,7 @@ from napari_xrf.synthesis.distortion_values import FwhmOfEnergy
 from napari_xrf.synthesis.distortions import Distortions, draw_map_values, without_bragg
 from napari_xrf.synthesis.drawn_counts import DrawnCounts
 from napari_xrf.synthesis.sampling import draw_seed
-from napari_xrf.synthesis.textures import GrainMap, Phase, Texture, grow_grains
+from napari_xrf.synthesis.textures import GrainMap, Occurrence, Texture, grow_grains
 
 PALETTE = (
     "#e6e2d3", "#f4b6a6", "#8fb8de", "#7fc97f", "#b79fd0", "#2f3b52", "#f2d04b", "#a23b2a",
@@ -131,7 +131,7 @@ def draw_mineral_map(
     *,
     generator: np.random.Generator,
     texture: Texture | None = None,
-    phases: Sequence[Phase] | None = None,
+    phases: Sequence[Occurrence] | None = None,
     distortions: Distortions | None = None,
     formulas: Sequence[str] | None = None,
     colors: Sequence[str] | None = None,
@@ -230,10 +230,10 @@ def _described(material: Material) -> dict[str, Any]:
 
 
 def _phases_of(
-    materials: Sequence[Material], pure: PureSpectra, given: Sequence[Phase] | None
-) -> tuple[Phase, ...]:
+    materials: Sequence[Material], pure: PureSpectra, given: Sequence[Occurrence] | None
+) -> tuple[Occurrence, ...]:
     """Return how each material occurs: as given, or all as grains in equal parts."""
-    phases = tuple(given) if given is not None else (Phase(),) * len(materials)
+    phases = tuple(given) if given is not None else (Occurrence(),) * len(materials)
     if len(phases) != len(materials) or len(pure.spectra) != len(materials):
         raise InvalidInput(
             f"{len(phases)} phases and {len(pure.spectra)} spectra do not fit {len(materials)} materials"

@@ -53,7 +53,7 @@ class Texture:
 
 
 @parameters
-class Phase:
+class Occurrence:
     """How one material occurs in a texture.
 
     Attributes
@@ -88,7 +88,7 @@ class GrainMap:
 
 def grow_grains(
     shape: tuple[int, int],
-    phases: Sequence[Phase],
+    phases: Sequence[Occurrence],
     texture: Texture,
     generator: np.random.Generator,
     progress: Progress = ignore_progress,
@@ -115,14 +115,14 @@ def grow_grains(
 class _Grown(NamedTuple):
     """What lies at each point of a map, (y, x): material, grain, distance from its core (0) to rim (1)."""
 
-    phases: Sequence[Phase]
+    phases: Sequence[Occurrence]
     texture: Texture
     material: NDArray[np.int16]
     grain: NDArray[np.int32]
     rim: NDArray[np.float32]
 
 
-def _check(shape: tuple[int, int], phases: Sequence[Phase]) -> None:
+def _check(shape: tuple[int, int], phases: Sequence[Occurrence]) -> None:
     if min(shape) < 1:
         raise InvalidInput(f"a map of {shape[0]} × {shape[1]} pixels is empty")
     if not any(phase.habit == "grain" and phase.share > 0 for phase in phases):
@@ -134,7 +134,7 @@ def _check(shape: tuple[int, int], phases: Sequence[Phase]) -> None:
 
 def _grow_matrix(
     fine: tuple[int, int],
-    phases: Sequence[Phase],
+    phases: Sequence[Occurrence],
     texture: Texture,
     generator: np.random.Generator,
     progress: Progress,
@@ -159,7 +159,7 @@ def _grow_matrix(
 
 
 def _deal_sites(
-    fine: tuple[int, int], phases: Sequence[Phase], texture: Texture, generator: np.random.Generator
+    fine: tuple[int, int], phases: Sequence[Occurrence], texture: Texture, generator: np.random.Generator
 ) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return each grain's material (G,), centre (G, 2), half axes (G, 2) and direction (G,)."""
     diameter = texture.grain_size * texture.subpixels

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from napari_xrf.learning.evaluation.probability_calibration import reliability_curve
-from napari_xrf.learning.evaluation.results import Evaluation, RobustnessCurve, Table, write_evaluation
+from napari_xrf.learning.evaluation.results import Evaluation, FigureTable, RobustnessCurve, write_evaluation
 
 FOUND = Evaluation(
     model="mine",
@@ -13,7 +13,7 @@ FOUND = Evaluation(
     data="rock.h5",
     spectra=3,
     tables=(
-        Table(
+        FigureTable(
             "Minerals",
             {"mine": {"accuracy": 0.987654}, "likelihood": {"accuracy": float("nan"), "spectra": 3}},
         ),

@@ -23,7 +23,7 @@ _WIDE = 8  # channels are looked up when less than one in this many is asked for
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class CountsSurvey:
     """What one pass over all packed spectra finds out."""
 
     total: NDArray[np.uint64]  # (E,) sum of all pixels' spectra
@@ -143,7 +143,7 @@ class BcfCounts:
                 )  # fmt: skip
             return self._channels
 
-    def _surveyed(self, progress: Progress) -> Survey:
+    def _surveyed(self, progress: Progress) -> CountsSurvey:
         height, _, channels = self.shape
         lines = list(batches(self._detectors, range(height), None))
         total = np.zeros(channels, dtype=np.uint64)
@@ -161,7 +161,7 @@ class BcfCounts:
                 np.maximum(largest, work[records.LARGEST].astype(np.uint64), out=largest)
 
         do_in_threads(survey, range(len(lines)), progress, "summing spectra")
-        return Survey(total, largest, lines, filled)
+        return CountsSurvey(total, largest, lines, filled)
 
     def _numbers(self, lines: range) -> NDArray[np.int64]:
         width = self.shape[1]

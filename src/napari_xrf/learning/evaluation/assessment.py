@@ -6,7 +6,7 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.evaluation.out_of_distribution import score_out_of_distribution
 from napari_xrf.learning.evaluation.regression import score_reconstruction
-from napari_xrf.learning.evaluation.results import Assessment, Evaluation, RobustnessCurve, Table
+from napari_xrf.learning.evaluation.results import Assessment, Evaluation, FigureTable, RobustnessCurve
 from napari_xrf.learning.evaluation.robustness import robustness_curves
 from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
 from napari_xrf.learning.evaluation.sampling import HELD_OUT, make_sample, predict_sample
@@ -81,12 +81,14 @@ def evaluate(
             rows = score_out_of_distribution(
                 model, size=min(size, _STRANGE_SPECTRA), seed=seed, device=device, progress=progress
             )
-            tables.append(Table("Out-of-distribution spectra against those of the training's kind", rows))
+            tables.append(
+                FigureTable("Out-of-distribution spectra against those of the training's kind", rows)
+            )
             drawn = robustness_curves(model, seed=seed, device=device, progress=progress)
         except InvalidInput as error:
             notes.append(f"no curves: {error}")
     speed = measure_speed(model, sample.first(_SPEED_SPECTRA).cube, device=device)
-    tables.append(Table("Speed on this machine", {description.name: speed}))
+    tables.append(FigureTable("Speed on this machine", {description.name: speed}))
     return Evaluation(
         model=description.name,
         task=description.task,
@@ -121,7 +123,7 @@ def _add_baseline(
     )
 
 
-def _reconstruction(model: Model, said: SpectrumPredictions, sample: Sample) -> Table:
+def _reconstruction(model: Model, said: SpectrumPredictions, sample: Sample) -> FigureTable:
     counts = rebin_counts(sample.spectra, sample.cube.energy, model.description.axis)
     row = score_reconstruction(said.given("spectrum"), counts)
-    return Table("Reconstructed spectra", {model.description.name: row})
+    return FigureTable("Reconstructed spectra", {model.description.name: row})

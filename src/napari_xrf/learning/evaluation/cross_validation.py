@@ -10,7 +10,7 @@ import numpy as np
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.evaluation.class_scores import score_classes
-from napari_xrf.learning.evaluation.results import Table
+from napari_xrf.learning.evaluation.results import FigureTable
 from napari_xrf.learning.evaluation.sampling import class_positions, predict_sample
 from napari_xrf.learning.model import Model
 from napari_xrf.learning.sources.region_pixels import LabelledPixels
@@ -30,7 +30,7 @@ class CrossValidation:
     accuracy: tuple[float, ...]
     macro_f1: tuple[float, ...]
 
-    def as_table(self) -> Table:
+    def as_table(self) -> FigureTable:
         """Return a row for each part, their mean and their standard deviation."""
         figures = {"accuracy": self.accuracy, "macro f1": self.macro_f1}
         rows: dict[str, dict[str, float]] = {
@@ -42,7 +42,7 @@ class CrossValidation:
         }
         rows["mean"] = {name: float(np.mean(values)) for name, values in figures.items()}
         rows["standard deviation"] = {name: float(np.std(values, ddof=1)) for name, values in figures.items()}
-        return Table("Pixels that the network had not seen", rows)
+        return FigureTable("Pixels that the network had not seen", rows)
 
 
 def cross_validate(

@@ -18,7 +18,7 @@ _INCH_PER_CLASS = 0.16
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class FigureTable:
     """Figures by row and column."""
 
     title: str  # what is compared
@@ -52,17 +52,17 @@ class RobustnessCurve:
     values: tuple[float, ...]
     scores: tuple[float, ...]
 
-    def as_table(self) -> Table:
+    def as_table(self) -> FigureTable:
         """Return the curve as a table of one row."""
         row = {f"{value:g}": score for value, score in zip(self.values, self.scores, strict=True)}
-        return Table(f"Against {self.name}{f' ({self.unit})' if self.unit else ''}", {self.figure: row})
+        return FigureTable(f"Against {self.name}{f' ({self.unit})' if self.unit else ''}", {self.figure: row})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Assessment:
     """How good a model is at its task."""
 
-    tables: tuple[Table, ...]  # the first is the one that counts: the model beside what it must beat
+    tables: tuple[FigureTable, ...]  # the first is the one that counts: the model beside what it must beat
     reliability: ReliabilityCurve | None = None  # of the model's probabilities, or None where it gives none
     # (K + 1, K + 1) of minerals from true row to given column, or None
     confusion: NDArray[np.intp] | None = None

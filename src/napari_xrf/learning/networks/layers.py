@@ -29,10 +29,10 @@ def hidden_layers(
         return nn.Sequential(*parts, *([nn.Dropout(dropout)] if dropout else []))
 
     later = [layer(width) for _ in range(depth - 1)]
-    return nn.Sequential(layer(inputs), *(Residual(width, each) if residual else each for each in later))
+    return nn.Sequential(layer(inputs), *(ResidualBlock(width, each) if residual else each for each in later))
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """Adds what a layer makes of the normalised input to the input (He et al., arXiv:1603.05027)."""
 
     def __init__(self, width: int, layer: nn.Module) -> None:
@@ -101,7 +101,7 @@ class AttentionBlock(nn.Module):
         return queries + self.feed(queries)
 
 
-class Alignment(nn.Module):
+class AxisAlignment(nn.Module):
     """Guesses a spectrum's gain and offset and undoes them, before anything else is read from it.
 
     A spatial transformer (Jaderberg et al., arXiv:1506.02025) with the two freedoms of an energy axis: the

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.networks import vit
-from napari_xrf.learning.networks.layers import Alignment, AttentionBlock, Patches, centred, share
+from napari_xrf.learning.networks.layers import AttentionBlock, AxisAlignment, Patches, centred, share
 
 
 @parameters
@@ -37,7 +37,7 @@ class LtVit(nn.Module):
         channels, names = description.axis.size, len(description.names)
         width = options.width
         sizes = (width, options.heads, options.widening * width, options.dropout)
-        self.align = Alignment(channels) if options.aligned else None
+        self.align = AxisAlignment(channels) if options.aligned else None
         self.patches = Patches(channels, options.patch, width)
         self.dose = nn.Linear(1, width)
         self.blocks = nn.ModuleList(AttentionBlock(*sizes) for _ in range(options.depth))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.networks.layers import Alignment, share
+from napari_xrf.learning.networks.layers import AxisAlignment, share
 
 _STRIDES = 2 * 2 * 2 * 4  # three poolings and the strided convolution
 
@@ -48,7 +48,7 @@ class MaxrfCnn(nn.Module):
         width, kernel = options.width, options.kernel
         same = kernel // 2
         self.missing = -channels % _STRIDES
-        self.align = Alignment(channels) if options.aligned else None
+        self.align = AxisAlignment(channels) if options.aligned else None
         self.body = nn.Sequential(
             nn.Conv1d(1, width, kernel, padding=same, bias=False),
             nn.ReLU(),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.learning.description import ModelDescription
-from napari_xrf.learning.networks.layers import Alignment, AttentionBlock, ElementHeads, Patches, centred
+from napari_xrf.learning.networks.layers import AttentionBlock, AxisAlignment, ElementHeads, Patches, centred
 
 
 @parameters
@@ -49,7 +49,7 @@ class Vit(nn.Module):
         super().__init__()
         channels, names = description.axis.size, len(description.names)
         width = options.width
-        self.align = Alignment(channels) if options.aligned else None
+        self.align = AxisAlignment(channels) if options.aligned else None
         self.patches = Patches(channels, options.patch, width)
         self.token = nn.Parameter(0.5 * torch.randn(width))
         self.dose = nn.Linear(1, width)

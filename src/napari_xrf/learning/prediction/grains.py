@@ -53,7 +53,7 @@ _COHERENT = 0.3  # of what neighbours could agree in more than by chance: less i
 
 
 @dataclass(frozen=True, eq=False)
-class Grains:
+class GrainInteriors:
     """What lies well inside the grains of a map, and what a network and the lines say of it."""
 
     binned: BinnedMap
@@ -118,7 +118,7 @@ def look_at_grains(
     search: MineralSearch,
     progress: Progress,
     asked: NDArray[np.bool_] | None = None,
-) -> Grains | None:
+) -> GrainInteriors | None:
     """Return what lies in grains of a map, and what is said of it; None of a map without grains of two.
 
     ``said``: what the model says of each pixel, of names that it never learnt, too, for which ``asked`` tells
@@ -153,7 +153,7 @@ def look_at_grains(
     by_lines = np.arange(squares.shape[1]) >= len(model.description.names)
     both[:, :-1][by_lines & (squares >= MOST_SQUARE)] = 0  # nothing else speaks for these names
     electrons = isinstance(known.instrument.source, ElectronBeam)
-    return Grains(
+    return GrainInteriors(
         binned,
         ends,
         places,

@@ -11,7 +11,7 @@ from napari_xrf.learning.description import ModelDescription, ProbabilityCalibra
 from napari_xrf.learning.evaluation.presence_scores import PresenceScores, score_presence
 from napari_xrf.learning.evaluation.probability_calibration import reliability_curve
 from napari_xrf.learning.evaluation.regression import RegressionScores, score_regression
-from napari_xrf.learning.evaluation.results import Assessment, Table
+from napari_xrf.learning.evaluation.results import Assessment, FigureTable
 from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
 from napari_xrf.learning.tasks.presence import (
     decide_presence,
@@ -72,7 +72,7 @@ def assess(
             counts[name] = score_regression(said.intensity, net_counts)
             shares[name] = score_regression(said.intensity / total[part], net_counts / total[part])
     tables = [
-        Table(title, {name: each.as_row() for name, each in scores.items()})
+        FigureTable(title, {name: each.as_row() for name, each in scores.items()})
         for title, scores in (
             ("Shares of the counts", shares),
             ("Net counts", counts),
@@ -96,7 +96,7 @@ def _each_element(
     description: ModelDescription,
     presence: Mapping[str, PresenceScores],
     shares: Mapping[str, RegressionScores],
-) -> Table:
+) -> FigureTable:
     rows: dict[str, dict[str, float]] = {}
     for column, element in enumerate(description.names):
         row = {"occurrences": float(presence[description.name].occurrences[column])}
@@ -108,7 +108,7 @@ def _each_element(
             row[f"rmse of share, {method}"] = float(each.rmse[column])
         if row["occurrences"]:
             rows[element] = row
-    return Table("Each element", rows)
+    return FigureTable("Each element", rows)
 
 
 TASK = Task(

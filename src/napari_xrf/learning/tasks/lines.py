@@ -9,7 +9,7 @@ from napari_xrf.learning.description import ModelDescription, ProbabilityCalibra
 from napari_xrf.learning.evaluation.line_scores import attainable_scores, score_line_sets, score_lines
 from napari_xrf.learning.evaluation.monosemanticity import measure_monosemanticity
 from napari_xrf.learning.evaluation.probability_calibration import reliability_curve
-from napari_xrf.learning.evaluation.results import Assessment, Table
+from napari_xrf.learning.evaluation.results import Assessment, FigureTable
 from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
 from napari_xrf.learning.tasks.presence import (
     decide_presence,
@@ -61,7 +61,7 @@ def assess(
     if visible is not None:
         scores["attainable (estimate)"] = attainable_scores(description.names, present, visible)
     tables = [
-        Table(
+        FigureTable(
             f"Presence of lines, {subset}",
             {method: each[subset] for method, each in scores.items() if subset in each},
         )
@@ -70,7 +70,7 @@ def assess(
     if own.code is not None and own.code.shape == present.shape:
         named = bool(description.network.get("anchored", True))
         units = measure_monosemanticity(own.code, present, visible, named=named)
-        tables.append(Table("Units of the code", {description.name: units.as_row()}))
+        tables.append(FigureTable("Units of the code", {description.name: units.as_row()}))
     return Assessment(tables=tuple(tables), reliability=reliability_curve(own.given("probability"), present))
 
 

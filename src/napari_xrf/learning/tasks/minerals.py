@@ -16,7 +16,7 @@ from napari_xrf.learning.description import ModelDescription, ProbabilityCalibra
 from napari_xrf.learning.evaluation.class_scores import ClassScores, score_classes, score_segmentation
 from napari_xrf.learning.evaluation.presence_scores import rank_area
 from napari_xrf.learning.evaluation.probability_calibration import fit_temperature, reliability_curve
-from napari_xrf.learning.evaluation.results import Assessment, Table
+from napari_xrf.learning.evaluation.results import Assessment, FigureTable
 from napari_xrf.learning.evaluation.sample import Sample, SpectrumPredictions
 from napari_xrf.learning.prediction.answer_sets import answer_sets, fit_set_level
 from napari_xrf.learning.tasks.task import Baseline, Targets, Task, Tensors, wanted
@@ -92,11 +92,11 @@ def assess(
     }
     forced = score_classes(own.given("best")[known], truth, unknown)
     rows[f"{description.name}, never unknown"] = {"accuracy": forced.accuracy}
-    tables = [Table("Minerals", rows), _by_counts(given, label, own.counts, unknown)]
+    tables = [FigureTable("Minerals", rows), _by_counts(given, label, own.counts, unknown)]
     if sample.is_map:
         tables.append(_segmentation(given, sample, unknown))
     if description.conditions and description.calibration.set_level is not None:
-        tables.append(Table("Sets of names", {description.name: _sets(description, own, known, truth)}))
+        tables.append(FigureTable("Sets of names", {description.name: _sets(description, own, known, truth)}))
     labels = (*description.names, "unknown")
     tables.append(_each_class(labels, scores, truth))
     worst = scores[description.name].worst_pairs(description.names)
@@ -140,7 +140,7 @@ def _sets(
 
 def _by_counts(
     given: Mapping[str, NDArray[Any]], label: NDArray[Any], counts: NDArray[Any], unknown: int
-) -> Table:
+) -> FigureTable:
     """Accuracy of known minerals in ranges of counts."""
     rows: dict[str, dict[str, float]] = {name: {} for name in given}
     for low, high in pairwise(_DECADES):
@@ -150,10 +150,10 @@ def _by_counts(
         title = f"{low:.0f}–{high:.0f}" if np.isfinite(high) else f"above {low:.0f}"
         for name, each in given.items():
             rows[name][title] = float((each[part] == label[part]).mean())
-    return Table("Accuracy by counts of the spectrum", rows)
+    return FigureTable("Accuracy by counts of the spectrum", rows)
 
 
-def _segmentation(given: Mapping[str, NDArray[Any]], sample: Sample, unknown: int) -> Table:
+def _segmentation(given: Mapping[str, NDArray[Any]], sample: Sample, unknown: int) -> FigureTable:
     shape = sample.cube.map_shape
     truth = np.asarray(sample.targets["label"]).reshape(shape)
     truth = np.where(truth == unknown, -1, truth)
@@ -161,10 +161,12 @@ def _segmentation(given: Mapping[str, NDArray[Any]], sample: Sample, unknown: in
     # Of abundances only the largest counts here.
     mixed = None if purity is None else np.asarray(purity).reshape(*shape, 1)
     rows = {name: score_segmentation(each.reshape(shape), truth, mixed) for name, each in given.items()}
-    return Table("Pixels of the map", rows)
+    return FigureTable("Pixels of the map", rows)
 
 
-def _each_class(labels: tuple[str, ...], scores: Mapping[str, ClassScores], truth: NDArray[Any]) -> Table:
+def _each_class(
+    labels: tuple[str, ...], scores: Mapping[str, ClassScores], truth: NDArray[Any]
+) -> FigureTable:
     number = np.bincount(truth, minlength=len(labels))
     rows: dict[str, dict[str, float]] = {}
     for column, name in enumerate(labels):
@@ -175,7 +177,7 @@ def _each_class(labels: tuple[str, ...], scores: Mapping[str, ClassScores], trut
             row[f"f1, {method}"] = float(each.f1[column])
         if number[column]:
             rows[name] = row
-    return Table("Each class", rows)
+    return FigureTable("Each class", rows)
 
 
 TASK = Task(

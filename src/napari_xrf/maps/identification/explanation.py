@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.progress import Progress, ignore_progress
-from napari_xrf.maps.identification.judgement import Evidence, FoundElement, judge, weigh
+from napari_xrf.maps.identification.judgement import ElementEvidence, FoundElement, judge, weigh
 from napari_xrf.maps.identification.reflections import expected_reflections
 from napari_xrf.maps.spectra.candidates import Candidate, candidates, columns_by_element
 from napari_xrf.maps.spectra.joint_fit import Linear
@@ -51,7 +51,7 @@ class Explanation:
     # spectrum, best: all columns, and the fit with those elements and peaks
     spectrum: SpectrumFit
     best: Explained
-    weighed: tuple[Evidence, ...] = ()  # what speaks for each of the elements, where they were judged
+    weighed: tuple[ElementEvidence, ...] = ()  # what speaks for each of the elements, where they were judged
 
     @property
     def model(self) -> Array:

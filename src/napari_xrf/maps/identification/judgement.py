@@ -54,7 +54,7 @@ _REPORTED = 0.5
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ElementEvidence:
     """What speaks for and against an element."""
 
     element: str  # symbol
@@ -113,7 +113,7 @@ class FoundElement:
     probability: float  # that the element is there, from the comparison of models with and without it
     pixels: int = 0  # in how many pixels it was found, when these are few; 0 when the sum spectrum shows it
     # What the probability rests on, where the element was judged by a spectrum.
-    evidence: Evidence | None = field(default=None, compare=False, repr=False)
+    evidence: ElementEvidence | None = field(default=None, compare=False, repr=False)
 
     def __repr__(self) -> str:
         where = f" in {self.pixels} pixels" if self.pixels else ""
@@ -128,7 +128,7 @@ def weigh(
     best: Explained,
     moves: list[tuple[float, Content]],
     tried: dict[Content, Explained],
-) -> dict[int, Evidence]:
+) -> dict[int, ElementEvidence]:
     """Return what speaks for each element of the best content, by its position in the pool.
 
     ``spectrum``, ``best``: what was fitted, and the likeliest content. ``moves``: contents near it and their
@@ -148,7 +148,9 @@ def weigh(
     return weighed
 
 
-def judge(spectrum: SpectrumFit, best: Explained, weighed: dict[int, Evidence]) -> tuple[FoundElement, ...]:
+def judge(
+    spectrum: SpectrumFit, best: Explained, weighed: dict[int, ElementEvidence]
+) -> tuple[FoundElement, ...]:
     """Return the elements of the best content that are reported, by :func:`weigh`'s evidence."""
     likely = {position: probability_of(seen) for position, seen in weighed.items()}
     named = [position for position, probability in likely.items() if probability > 0]
@@ -164,16 +166,16 @@ def judge(spectrum: SpectrumFit, best: Explained, weighed: dict[int, Evidence]) 
     return tuple(found)
 
 
-def is_beyond_doubt(seen: Evidence) -> bool:
+def is_beyond_doubt(seen: ElementEvidence) -> bool:
     """Whether a spectrum cannot be explained without an element, though its lines may be a reflection."""
     return not seen.hidden and seen.tested_odds >= _SURE_LOG_ODDS and seen.significance >= _SIGNIFICANT
 
 
-def _is_of_rocks(seen: Evidence) -> bool:
+def _is_of_rocks(seen: ElementEvidence) -> bool:
     return is_beyond_doubt(seen) and seen.element in COMMON_ELEMENTS
 
 
-def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
+def probability_of(seen: ElementEvidence, scale: tuple[float, ...] = _SCALE) -> float:
     """Return the probability that an element is there; 0 where it is not reported.
 
     ``scale``: of the logistic function: of :func:`terms_of`.
@@ -189,7 +191,7 @@ def probability_of(seen: Evidence, scale: tuple[float, ...] = _SCALE) -> float:
     return probability if probability >= _REPORTED else 0.0
 
 
-def may_be_reported(seen: Evidence) -> bool:
+def may_be_reported(seen: ElementEvidence) -> bool:
     """Whether an element's peaks are clear of noise and of its neighbours, however likely it is."""
     return (
         not seen.hidden
@@ -200,7 +202,7 @@ def may_be_reported(seen: Evidence) -> bool:
     )
 
 
-def terms_of(seen: Evidence) -> tuple[float, ...]:
+def terms_of(seen: ElementEvidence) -> tuple[float, ...]:
     """Return what the logarithm of an element's odds is a sum of, to factors."""
     odds, part, contrast = (
         min(max(value, least), most)
@@ -242,7 +244,7 @@ def _evidence(
     position: int,
     own: NDArray[np.intp],
     odds: tuple[float, float],
-) -> Evidence:
+) -> ElementEvidence:
     one, temper = spectrum.pool[position], best.misfit
     siblings = _siblings(spectrum, best, own, temper)
     counts, _ = _net(one, one.mapped, best, own, temper)
@@ -251,7 +253,7 @@ def _evidence(
     reflections += _is_reflected(spectrum, best, own)
     contrast, hidden = _prominence(spectrum, best, own)
     error = float(best.fit.errors[own[0]]) * math.sqrt(temper)
-    seen = Evidence(
+    seen = ElementEvidence(
         one.element,
         *odds,
         one.log_odds,
@@ -284,7 +286,7 @@ def _left_in_maps(spectrum: SpectrumFit, best: Explained) -> frozenset[str]:
     )
 
 
-def _cap(spectrum: SpectrumFit, best: Explained, position: int, seen: Evidence) -> float:
+def _cap(spectrum: SpectrumFit, best: Explained, position: int, seen: ElementEvidence) -> float:
     """Return the log-odds that the first family may give: others may stand in for something else.
 
     Where lines beside the main peak are seen, there would have to be another reflection.

@@ -10,7 +10,7 @@ from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.maps.quantification.composition import Solution, completed, smooth_error
 from napari_xrf.maps.quantification.light_matter import LightMatter
 from napari_xrf.maps.quantification.net_counts import SEEN
-from napari_xrf.maps.quantification.quantities import Quantity, Residual
+from napari_xrf.maps.quantification.quantities import FamilyResidual, Quantity
 from napari_xrf.physics.attenuation import AIR, mass_attenuation
 from napari_xrf.physics.sensitivities import BY_ELECTRONS
 from napari_xrf.physics.source import ElectronBeam
@@ -135,10 +135,10 @@ def _oxygen_in_doubt(solution: Solution) -> float:
     return change / (1 - 2 * change)  # the other valence is two of it away
 
 
-def residuals_of(solution: Solution) -> tuple[Residual, ...]:
+def residuals_of(solution: Solution) -> tuple[FamilyResidual, ...]:
     """Return all families against what the composition should give, by falling counts."""
     found = [
-        Residual(family, net.counts, net.error, solution.scale * solution.expected.get(family, 0.0))
+        FamilyResidual(family, net.counts, net.error, solution.scale * solution.expected.get(family, 0.0))
         for family, net in solution.counts.items()
     ]
     return tuple(sorted(found, key=lambda one: -one.counts))

@@ -58,7 +58,7 @@ class QuantityPlan:
     corrections: Floats  # (K,) by which counts of the pixels' fit fall short of those of the sum spectrum
     unseen: tuple[str, ...]  # M elements that follow from others
     centres: Floats  # (G, K) square roots of the shares of counts in groups of like pixels
-    responses: tuple[Response, ...]  # of each group, then of each class with a formula
+    responses: tuple[LocalSensitivity, ...]  # of each group, then of each class with a formula
     # (Y, X) number of the response where a pixel belongs to such a class, −1 elsewhere
     classes: NDArray[np.int16]
     doses: Floats | None = None  # (Y, X) in units of the model, where weights are those of the dose
@@ -222,7 +222,7 @@ def _without_unbound(plan: QuantityPlan) -> QuantityPlan:
 
 
 @dataclass(frozen=True, eq=False)
-class Response:
+class LocalSensitivity:
     """ln sensitivity of K families around a composition: ``logs + slopes @ (fractions − centre)``.
 
     ``bound``, (K, M), is what a weight of each family's element binds of unseen ones; ``counted``, (K,), says
@@ -326,7 +326,7 @@ def _respond(
     counts: Floats,
     recipe: Recipe,
     dose: float | None,
-) -> Response:
+) -> LocalSensitivity:
     """Expand around the composition that a group's summed counts have, of a dose where it is known."""
     instrument, light, film = recipe.instrument_of(known), recipe.light, 1.0 if recipe.film else None
     by_difference = recipe.oxygen == "difference"
@@ -374,7 +374,7 @@ def _respond(
         thin = log_sensitivities(centre, _THIN * film)
         absorbed, logs = _depths_of(np.exp(np.minimum(logs - thin, 0.0))) / film, thin
     slopes = _along_the_simplex(slopes, centre, whole)
-    return Response(bound, counted, centre, logs, slopes, 1 - light, absorbed)
+    return LocalSensitivity(bound, counted, centre, logs, slopes, 1 - light, absorbed)
 
 
 def _along_the_simplex(slopes: Floats, centre: Floats, whole: Floats) -> Floats:

@@ -28,7 +28,7 @@ class Quantity:
 
 
 @dataclass(frozen=True)
-class Residual:
+class FamilyResidual:
     """Counts of a family, and those that the composition should give."""
 
     family: str  # "Fe K"
@@ -51,7 +51,9 @@ class Quantities:
     entries: tuple[Quantity, ...]  # by rising atomic number
     oxygen: str  # how oxygen was found: "stoichiometry", "measured", "none" or "formula" (of a class)
     notes: tuple[str, ...] = ()  # what the user should know, one sentence each
-    residuals: tuple[Residual, ...] = ()  # families against the simulated composition, by falling counts
+    residuals: tuple[
+        FamilyResidual, ...
+    ] = ()  # families against the simulated composition, by falling counts
     # Weight fraction that the dose gives before normalising; NaN where no standard tells the dose.
     total: float = math.nan
     mass_per_area: float = math.nan  # of a thin film, µg/cm²; NaN otherwise

@@ -35,7 +35,7 @@ class ClassAgreement:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class LabelComparison:
     """How far two label maps agree."""
 
     pixels: int  # measured in both
@@ -54,10 +54,10 @@ class Comparison:
 
     def __repr__(self) -> str:
         kappa = f", kappa {self.kappa:.3f}" if self.kappa == self.kappa else ""  # one class only: none
-        return f"<Comparison: {self.agreement:.1%} of {self.pixels} pixels agree{kappa}>"
+        return f"<LabelComparison: {self.agreement:.1%} of {self.pixels} pixels agree{kappa}>"
 
 
-def compare_labels(first: LabelMap, second: LabelMap) -> Comparison:
+def compare_labels(first: LabelMap, second: LabelMap) -> LabelComparison:
     """Compare two label maps pixel by pixel, by the classes' names; see :func:`napari_xrf.compare_labels`."""
     if first.labels.shape != second.labels.shape:
         raise InvalidInput(
@@ -80,7 +80,7 @@ def compare_labels(first: LabelMap, second: LabelMap) -> Comparison:
     shown[both] = kinds.ravel()[code]
     size = first.pixel_size or second.pixel_size
     rows, columns = (np.flatnonzero(confusion.any(axis=axis)) for axis in (1, 0))
-    return Comparison(
+    return LabelComparison(
         pixels=pixels,
         agreement=agreed / pixels,
         allowed=float(confusion[kinds <= ALLOWED].sum() / pixels),
@@ -94,7 +94,7 @@ def compare_labels(first: LabelMap, second: LabelMap) -> Comparison:
     )
 
 
-def write_comparison(folder: Path, comparison: Comparison) -> list[Path]:
+def write_comparison(folder: Path, comparison: LabelComparison) -> list[Path]:
     """Write confusion.csv (rows are the first map) and agreement.csv (a row per name)."""
     files = [folder / "confusion.csv", folder / "agreement.csv"]
     matrix: Iterable[list[object]] = (

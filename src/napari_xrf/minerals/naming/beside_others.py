@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.cores import in_threads
 from napari_xrf.minerals.mixing.ends import UNEVEN, End
-from napari_xrf.minerals.naming.compared import ALIKE, DOUBTED, MOST_NAMES, Compared, Name
+from napari_xrf.minerals.naming.compared import ALIKE, DOUBTED, MOST_NAMES, Compared, EndName
 from napari_xrf.minerals.naming.comparison_of_ends import have_same_lines
 
 _GOES_WITH = 12.0  # as ALIKE, of a name that an end had, beside others
@@ -19,8 +19,8 @@ _MOST_OTHERS = 6  # ends, the largest, that an end is compared with
 
 
 def told_by_others(
-    names: tuple[Name, ...], ends: Sequence[End], tables: Sequence[Compared], temper: float
-) -> tuple[Name, ...]:
+    names: tuple[EndName, ...], ends: Sequence[End], tables: Sequence[Compared], temper: float
+) -> tuple[EndName, ...]:
     """Take from ends names that do not go with what other ends of the map may be.
 
     What instrument and physics do to a spectrum they do to the next: what shows no sodium beside albite is
@@ -30,7 +30,7 @@ def told_by_others(
     """
     sound = [place for place, end in enumerate(ends) if names[place].rivals and end.variation < UNEVEN]
 
-    def told(place: int) -> Name:
+    def told(place: int) -> EndName:
         name, table = names[place], tables[place]
         points = [point for _, _, point in name.rivals]
         stranger = [name.strange] if _may_be_unlisted(name, ends[place], table) else []
@@ -45,7 +45,7 @@ def told_by_others(
         if stranger:
             listed = worse[:-1]
             if listed.min() - worse[-1] > ALIKE:
-                return Name((), 1.0, name.misfit, -1, name.resembles, name.better)
+                return EndName((), 1.0, name.misfit, -1, name.resembles, name.better)
             worse = listed - listed.min()
         return _decided_anew(name, table, worse, temper) if len(points) > 1 else name
 
@@ -53,8 +53,8 @@ def told_by_others(
 
 
 def without_odd_ones(
-    names: tuple[Name, ...], ends: Sequence[End], tables: Sequence[Compared]
-) -> tuple[Name, ...]:
+    names: tuple[EndName, ...], ends: Sequence[End], tables: Sequence[Compared]
+) -> tuple[EndName, ...]:
     """Doubt names of ends that surely are not what most pixels of that name are.
 
     Whatever instrument and composition do to a mineral, twice the calcium is another one; but not where
@@ -104,8 +104,8 @@ def without_odd_ones(
 
 
 def groups_of_one_map(
-    names: tuple[Name, ...], sizes: Sequence[int], tables: Sequence[Compared] = ()
-) -> tuple[Name, ...]:
+    names: tuple[EndName, ...], sizes: Sequence[int], tables: Sequence[Compared] = ()
+) -> tuple[EndName, ...]:
     """Give all ends that are most probably one mineral the names that most of their pixels allow.
 
     ``sizes``: their pixels. ``tables``: of ends that were told by others; those that cannot be one keep
@@ -119,7 +119,7 @@ def groups_of_one_map(
         points = names[place].point, names[other].point
         return not tables[place].contrast(tables[place].mean, tables[other].mean, points).is_odd
 
-    def grouped(place: int) -> Name:
+    def grouped(place: int) -> EndName:
         alike = [
             other
             for other, name in enumerate(names)
@@ -138,14 +138,14 @@ def groups_of_one_map(
     return tuple(grouped(place) if name.minerals else name for place, name in enumerate(names))
 
 
-def _may_be_unlisted(name: Name, end: End, table: Compared) -> bool:
+def _may_be_unlisted(name: EndName, end: End, table: Compared) -> bool:
     """Tell whether an unlisted mineral explains an end better, which no mixture of larger ones does."""
     better = name.better > ALIKE and not end.explained
     return better and not table.vetoed(np.array([name.strange]), np.ones(1))
 
 
 def _beside(
-    table: Compared, points: Sequence[int], other: Compared, beside: Name
+    table: Compared, points: Sequence[int], other: Compared, beside: EndName
 ) -> tuple[NDArray[np.float64], float]:
     """Return by how much worse each composition that an end may be goes with what another end may be.
 
@@ -168,7 +168,7 @@ def _beside(
     return np.minimum(least - least[first], apart[first]), float(apart.max())
 
 
-def _decided_anew(name: Name, table: Compared, beside: NDArray[np.float64], temper: float) -> Name:
+def _decided_anew(name: EndName, table: Compared, beside: NDArray[np.float64], temper: float) -> EndName:
     """Return what an end may be by how well its rivals go with the other ends, too."""
     before = np.array([regret for _, regret, _ in name.rivals])
     worse = np.maximum(before, beside)

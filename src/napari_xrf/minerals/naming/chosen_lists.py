@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.minerals.mixing.ends import End
-from napari_xrf.minerals.naming.compared import Name
+from napari_xrf.minerals.naming.compared import EndName
 from napari_xrf.reference.minerals import Mineral
 
 _TOLD = 4
@@ -19,8 +19,8 @@ _CHOSEN = 2.0  # odds of what somebody looks for against another common mineral,
 
 
 def beside_a_list(
-    names: Sequence[Name], ends: Sequence[End], minerals: Sequence[Mineral], rarity: NDArray[np.float64]
-) -> tuple[tuple[Name, ...], tuple[str, ...], tuple[str, ...]]:
+    names: Sequence[EndName], ends: Sequence[End], minerals: Sequence[Mineral], rarity: NDArray[np.float64]
+) -> tuple[tuple[EndName, ...], tuple[str, ...], tuple[str, ...]]:
     """Return the names that a chosen list gives to ends, as far as it is believed, with doubts and notes.
 
     Where much of a map is none of a list, it is a list of something else: muscovite is illite by that of
@@ -36,7 +36,7 @@ def beside_a_list(
         "for: names that another common mineral could have as well count less. Take another set, or none",
     )
 
-    def doubted(name: Name) -> Name:
+    def doubted(name: EndName) -> EndName:
         others = sum(math.exp(-0.5 * float(rarity[other])) for other in name.unlisted)
         refuted = _CHOSEN / (_CHOSEN + others)
         return replace(name, probability=name.probability * (believed + (1 - believed) * refuted))
@@ -44,7 +44,7 @@ def beside_a_list(
     return tuple(map(doubted, names)), doubts if believed < 1 else (), _not_told(names, minerals)
 
 
-def _not_told(names: Sequence[Name], minerals: Sequence[Mineral]) -> tuple[str, ...]:
+def _not_told(names: Sequence[EndName], minerals: Sequence[Mineral]) -> tuple[str, ...]:
     """Return which minerals of a list are not told from others of the library, which nobody asked for."""
     others: dict[tuple[int, ...], set[int]] = {}
     for name in names:  # of the largest ends first

@@ -15,7 +15,7 @@ DOUBTED = 0.45  # probability of a name that the map speaks against, at most
 
 
 @dataclass(frozen=True, eq=False)
-class Name:
+class EndName:
     """What an end is."""
 
     minerals: tuple[int, ...]  # places of the minerals that it may be, in the list; none where it is unknown

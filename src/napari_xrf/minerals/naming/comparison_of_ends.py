@@ -176,7 +176,7 @@ class Contrast:
         return np.asarray(solve_triangular(self.root, columns, lower=True, check_finite=False))
 
 
-class Comparison:
+class EndComparison:
     """Compares mean spectra with expected ones; keeps what it prepared of single compositions.
 
     ``expected``: spectra, as the map's sensitivity shows them. ``covariance``: of the logarithms of that
@@ -348,7 +348,7 @@ class Comparison:
 class _BlendSearch:
     """The blends of minerals that explain a mean spectrum: fewer and fewer of its compositions."""
 
-    def __init__(self, comparison: Comparison, mean: Mean, points: NDArray[np.intp]) -> None:
+    def __init__(self, comparison: EndComparison, mean: Mean, points: NDArray[np.intp]) -> None:
         templates = comparison.expected.templates
         self._judge, self._mean, self._points = comparison._judge, mean, points
         self._spectra = mixed_floor(templates.lines[points] + templates.continuum[points]).T

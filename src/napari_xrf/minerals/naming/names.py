@@ -13,11 +13,11 @@ from napari_xrf.core.cores import in_threads
 from napari_xrf.minerals.likelihood.traces import Expected
 from napari_xrf.minerals.mixing.ends import UNEVEN, End
 from napari_xrf.minerals.naming.beside_others import groups_of_one_map, told_by_others, without_odd_ones
-from napari_xrf.minerals.naming.compared import ALIKE, DOUBTED, MOST_NAMES, Compared, Name
+from napari_xrf.minerals.naming.compared import ALIKE, DOUBTED, MOST_NAMES, Compared, EndName
 from napari_xrf.minerals.naming.comparison_of_ends import (
     MOST_COUNTS,
     Blend,
-    Comparison,
+    EndComparison,
     Mean,
     have_same_lines,
     rough_distances,
@@ -82,7 +82,7 @@ class Candidates:
     elements: frozenset[str] = frozenset()  # found in the map
     sets: tuple[frozenset[int], ...] = ()  # what kinds of samples hold beside what all do
 
-    def with_grains(self, ends: Sequence[End], names: Sequence[Name]) -> Candidates:
+    def with_grains(self, ends: Sequence[End], names: Sequence[EndName]) -> Candidates:
         """Return the same, where mixtures may hold what even ends are, be it rare: it lies beside them."""
         blending = self.blending.copy()
         for end, name in zip(ends, names, strict=True):
@@ -90,7 +90,7 @@ class Candidates:
                 blending[name.best] = True
         return replace(self, blending=blending)
 
-    def in_context(self, names: Sequence[Name]) -> Candidates:
+    def in_context(self, names: Sequence[EndName]) -> Candidates:
         """Return the same, where what belongs to other kinds of samples than the named is less probable.
 
         A sample is a mixture of kinds, in the parts that explain best what is surely in it beside what all
@@ -116,12 +116,12 @@ class Candidates:
 
 def name_ends(
     ends: Sequence[End],
-    comparisons: Sequence[Comparison],
+    comparisons: Sequence[EndComparison],
     candidates: Candidates,
     *,
     blend: bool = False,
     veto: bool = False,
-) -> tuple[Name, ...]:
+) -> tuple[EndName, ...]:
     """Return what each end is.
 
     Parameters
@@ -141,7 +141,7 @@ def name_ends(
 
 
 def compare_ends(
-    ends: Sequence[End], comparisons: Sequence[Comparison], candidates: Candidates, blend: bool
+    ends: Sequence[End], comparisons: Sequence[EndComparison], candidates: Candidates, blend: bool
 ) -> tuple[Compared, ...]:
     """Compare each end with what it may be, as :func:`name_ends`: what takes the time."""
     distances = [
@@ -160,7 +160,7 @@ def compare_ends(
     )
     tables: list[Compared] = []
 
-    def compared(one: tuple[End, Comparison, NDArray[np.float64]]) -> Compared:
+    def compared(one: tuple[End, EndComparison, NDArray[np.float64]]) -> Compared:
         end, comparison, distance = one
         return _compare(end, comparison, candidates, distance, dose, blend)
 
@@ -171,7 +171,7 @@ def compare_ends(
     return tuple(tables)
 
 
-def agreed_names(guesses: Sequence[tuple[float, tuple[Name, ...]]], temper: float) -> tuple[Name, ...]:
+def agreed_names(guesses: Sequence[tuple[float, tuple[EndName, ...]]], temper: float) -> tuple[EndName, ...]:
     """Return what ends are under several guesses, the weightiest first, of weights that sum to 1.
 
     A mineral may be what any of them says, and is as probable as those are together that agree. What the
@@ -199,7 +199,7 @@ def agreed_names(guesses: Sequence[tuple[float, tuple[Name, ...]]], temper: floa
     return tuple(agreed)
 
 
-def _main_part(name: Name) -> tuple[int, ...]:
+def _main_part(name: EndName) -> tuple[int, ...]:
     return name.minerals or (name.parts[0][0] if name.parts else ())
 
 
@@ -215,7 +215,7 @@ def unlisted_weight(expected: Expected, points: NDArray[np.intp], minerals: Iter
     return _UNLISTED_METAL if one and not pure else _UNLISTED
 
 
-def is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
+def is_rock(names: Sequence[EndName], candidates: Candidates) -> bool:
     """Tell whether a map holds two common minerals or more, or groups of a few with one, so far as known."""
     held: set[tuple[int, ...]] = {name.minerals for name in names if 0 < len(name.minerals) <= MOST_NAMES}
     held |= {members for name in names for members, _ in name.parts}
@@ -225,7 +225,7 @@ def is_rock(names: Sequence[Name], candidates: Candidates) -> bool:
 
 def _compare(
     end: End,
-    comparison: Comparison,
+    comparison: EndComparison,
     candidates: Candidates,
     distance: NDArray[np.float64],
     dose: float,
@@ -328,7 +328,7 @@ def _with_commoner(
 
 def name_compared(
     ends: Sequence[End], tables: Sequence[Compared], candidates: Candidates, veto: bool
-) -> tuple[Name, ...]:
+) -> tuple[EndName, ...]:
     """Name all ends: by their shapes, then by how bright they are under one dose, and beside each other.
 
     ``veto``: whether single lines speak against names, and ends are asked what others may be.
@@ -337,13 +337,13 @@ def name_compared(
         tables = [replace(table, vetoed=lambda *_: False) for table in tables]
     bright = np.zeros(len(ends))
     dose = spread = math.nan
-    names: tuple[Name, ...] = ()
+    names: tuple[EndName, ...] = ()
     # Few ends do not tell what is usual.
     usual = float(np.median([table.squares.min() / table.bins for table in tables]))
     usual = usual if len(ends) >= _LEAST_FOR_USUAL else 0.0
     for _ in range(2):
         known = _Naming.after(names, ends, candidates, usual)
-        named: list[Name] = []
+        named: list[EndName] = []
         for place, (end, table) in enumerate(zip(ends, tables, strict=True)):
             name = known.name(end, table, dose, spread)
             named.append(name)
@@ -382,7 +382,7 @@ class _Naming:
 
     @classmethod
     def after(
-        cls, names: Sequence[Name], ends: Sequence[End], candidates: Candidates, usual: float
+        cls, names: Sequence[EndName], ends: Sequence[End], candidates: Candidates, usual: float
     ) -> _Naming:
         """Return what a first naming tells; none has no names."""
         # In a rock rare minerals need more evidence; what lies alone under the beam may be anything.
@@ -396,7 +396,7 @@ class _Naming:
         blending = replace(candidates, rarity=0 * rarity, step=_STEP_OF_GRAINS) if of_library else single
         return cls(candidates, single, blending, usual, alone, held_alone)
 
-    def name(self, end: End, table: Compared, dose: float, spread: float) -> Name:
+    def name(self, end: End, table: Compared, dose: float, spread: float) -> EndName:
         """Return what an end is; ``dose``, ``spread``: how bright the map's minerals are, if known."""
         expected, seen = table.expected, end.mean.sum()
         scores = table.scores + _darkness(
@@ -425,14 +425,14 @@ class _Naming:
         return 1.5 * len(minerals - self.held_alone) + 0.5 * len(minerals & self.held_alone)
 
 
-def _has_grains(names: Sequence[Name], sizes: Sequence[int]) -> bool:
+def _has_grains(names: Sequence[EndName], sizes: Sequence[int]) -> bool:
     """Tell whether a good part of a map are single minerals of several kinds."""
     single = [size if name.minerals else 0 for name, size in zip(names, sizes, strict=True)]
     kinds = {name.best for name in names if name.minerals}
     return len(kinds) >= _KINDS and sum(single) > _OF_GRAINS * sum(sizes)
 
 
-def _without_even_mixtures(names: tuple[Name, ...], ends: Sequence[End]) -> tuple[Name, ...]:
+def _without_even_mixtures(names: tuple[EndName, ...], ends: Sequence[End]) -> tuple[EndName, ...]:
     """Doubt mixtures whose parts are the same throughout the map, or in all pixels of such a mixture.
 
     A glass or a phase that no list holds is even; what is of grains finer than the pixels varies.
@@ -455,7 +455,7 @@ def _without_even_mixtures(names: tuple[Name, ...], ends: Sequence[End]) -> tupl
     )
 
 
-def _of_one_map(names: tuple[Name, ...]) -> tuple[Name, ...]:
+def _of_one_map(names: tuple[EndName, ...]) -> tuple[EndName, ...]:
     """Give parts of mixtures that may be one mineral one name: what most of their area allows."""
     sure = {name.minerals[0] for name in names if len(name.minerals) == 1}
     parts = [part for name in names for part in name.parts]
@@ -576,7 +576,7 @@ class _Singles:
         return tuple(sorted(alike))
 
 
-def _decide(table: Compared, scores: NDArray[np.float64], known: _Naming, end: End) -> Name:
+def _decide(table: Compared, scores: NDArray[np.float64], known: _Naming, end: End) -> EndName:
     """Return which single mineral an end is, or none of those looked for."""
     candidates = known.single
     singles = _Singles(table, scores, candidates)
@@ -584,7 +584,7 @@ def _decide(table: Compared, scores: NDArray[np.float64], known: _Naming, end: E
     bins, squares, temper = end.counts.size, table.squares, candidates.temper
     nearest = min(inside, key=lambda mineral: inside[mineral])
     if not singles.leave_out_vetoed():
-        return Name((), 1.0, float(squares.min()) / bins, -1, nearest, 0.0)
+        return EndName((), 1.0, float(squares.min()) / bins, -1, nearest, 0.0)
     lowest, first = min(inside.values()), singles.first_of(candidates.classes[end.column])
     misfit = squares[best[first]] / bins
     stranger = min(outside, key=lambda mineral: outside[mineral]) if outside else -1
@@ -601,7 +601,7 @@ def _decide(table: Compared, scores: NDArray[np.float64], known: _Naming, end: E
     strange = misfit > np.clip(_UNUSUAL * known.usual, *_MISFITS) or (better > margin and not explained)
     alike = () if strange else singles.alike_to(first)
     if not alike:
-        return Name((), 1.0, misfit, -1, stranger, better)
+        return EndName((), 1.0, misfit, -1, stranger, better)
     weight = {m: float(np.exp(-0.5 * temper * (score - lowest))) for m, score in inside.items()}
     if not candidates.chosen:
         alike = singles.probable_together(singles.with_preferred(alike, first), weight)
@@ -618,7 +618,7 @@ def _decide(table: Compared, scores: NDArray[np.float64], known: _Naming, end: E
     point, at_stranger = singles.points([first])[0], singles.points([stranger])[0] if outside else -1
     least = float(scores[np.isin(owner, alike)].min())
     unlisted = _unlisted_as_good(table, scores, point, least, candidates.listed)
-    return Name(
+    return EndName(
         alike, probability, misfit, point, stranger, better, winner, (), 0.0, rivals, at_stranger, unlisted
     )
 
@@ -644,12 +644,12 @@ def _unlisted_as_good(
 
 
 def _or_unlisted(
-    name: Name,
+    name: EndName,
     table: Compared,
     scores: NDArray[np.float64],
     blends: NDArray[np.float64],
     step: float,
-) -> Name:
+) -> EndName:
     """Return that an even end is a mineral of no list where a mixture explains it far better than its name.
 
     It holds what the mineral lacks, in each pixel as much. Of four parts, free and chosen among a hundred
@@ -666,16 +666,16 @@ def _or_unlisted(
     if better < margin or sum(areas.get(mineral, 0.0) for mineral in name.minerals) > _MOSTLY:
         return name
     # Its best stays known, as a part of mixtures: else the next naming would find none that is better.
-    return Name((), 1.0, name.misfit, -1, name.best, better, name.best)
+    return EndName((), 1.0, name.misfit, -1, name.best, better, name.best)
 
 
 def _or_crystallised(
-    name: Name,
+    name: EndName,
     table: Compared,
     scores: NDArray[np.float64],
     blends: NDArray[np.float64],
     temper: float,
-) -> Name:
+) -> EndName:
     """Return the name of a glass with the doubt that it may be the minerals that it crystallises to.
 
     Quartz and feldspars finer than the pixels have its spectrum; only that a melt is even parts them. So
@@ -690,13 +690,13 @@ def _or_crystallised(
 
 
 def _or_blend(
-    name: Name,
+    name: EndName,
     table: Compared,
     scores: NDArray[np.float64],
     blends: NDArray[np.float64],
     candidates: Candidates,
     known: _Naming,
-) -> Name:
+) -> EndName:
     """Return a mixture of a few minerals where it explains an end better than one does.
 
     Each part after the first costs; a single mineral that is rare has to explain more than mixtures of
@@ -727,7 +727,7 @@ def _or_blend(
         other *= 1.0 if held_alone is None else _IN_GRAINS
         return replace(name, probability=name.probability / (1 + other)) if name.minerals else name
     if outside < costs[place]:
-        return Name((), odds / (1 + odds), name.misfit, -1, name.resembles, name.better)
+        return EndName((), odds / (1 + odds), name.misfit, -1, name.resembles, name.better)
     unlisted = (
         math.exp(0.5 * candidates.temper * max(costs[place] - outside, -200.0)) if name.minerals else 0.0
     )
@@ -744,13 +744,13 @@ def _or_blend(
     if areas[main] > _MOSTLY:
         # The rest may come from beside it; the mineral teaches what its spectra look like all the same.
         same = name.minerals if main in name.minerals else members(main)
-        known_as = Name(same, probability, misfit, point, name.resembles, name.better, main)
+        known_as = EndName(same, probability, misfit, point, name.resembles, name.better, main)
         return replace(known_as, unlisted=as_good)
     parts = sorted(((members(mineral), area) for mineral, area in areas.items()), key=lambda part: -part[1])
     if held_alone is not None:
         strange = [area > _GOOD_PART and held_alone.isdisjoint(each) for each, area in parts]
         probability *= _STRANGE_PART ** sum(strange)
-    mixed = Name((), probability, misfit, -1, name.resembles, name.better, -1, tuple(parts))
+    mixed = EndName((), probability, misfit, -1, name.resembles, name.better, -1, tuple(parts))
     return replace(mixed, unlisted=as_good)
 
 

@@ -30,7 +30,7 @@ from napari_xrf.physics.detector.losses import (
     mass_compton,
     recoil_fraction,
 )
-from napari_xrf.physics.detector.response import Decay, Peaks, Response, peak_response, together
+from napari_xrf.physics.detector.response import Decay, DetectorResponse, Peaks, peak_response, together
 from napari_xrf.reference.materials import Material
 
 _CACHED_RESPONSES = 8
@@ -155,7 +155,7 @@ def respond(detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike, inten
     return response_matrix(detector, axis, energies_kev).fold(intensities)
 
 
-def response_matrix(detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike) -> Response:
+def response_matrix(detector: Detector, axis: EnergyAxis, energies_kev: ArrayLike) -> DetectorResponse:
     """Return the response of a detector to N photon energies; the last ones asked for are kept.
 
     Raises InvalidInput when an energy is not above 0 keV.
@@ -181,11 +181,11 @@ def with_resolution(detector: Detector, fwhm_mn_ka_ev: float) -> Detector:
 
 
 @lru_cache(maxsize=_CACHED_RESPONSES)
-def _cached_response(detector: Detector, axis: EnergyAxis, energies: bytes) -> Response:
+def _cached_response(detector: Detector, axis: EnergyAxis, energies: bytes) -> DetectorResponse:
     return _make_response(detector, axis, np.frombuffer(energies))
 
 
-def _make_response(detector: Detector, axis: EnergyAxis, energies: Floats) -> Response:
+def _make_response(detector: Detector, axis: EnergyAxis, energies: Floats) -> DetectorResponse:
     detected, escapes = detector.efficiency(energies), detector.escape(energies)
     recoil = recoil_fraction(detector.medium, detector.thickness_um, energies)
     everyone = np.arange(energies.size)
@@ -213,7 +213,7 @@ def _make_response(detector: Detector, axis: EnergyAxis, energies: Floats) -> Re
     counted = np.ones(axis.size, dtype=bool)
     if detector.threshold_kev > 0:
         counted = axis.energies >= detector.threshold_kev
-    return Response(axis, energies.size, near, photons, weights, decays, counted)
+    return DetectorResponse(axis, energies.size, near, photons, weights, decays, counted)
 
 
 def _peaks(detector: Detector, energies: Floats, at: Floats, shelf: Floats) -> Peaks:

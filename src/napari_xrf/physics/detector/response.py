@@ -150,7 +150,7 @@ class Runs:
 
 
 @dataclass(frozen=True, eq=False)
-class Response:
+class DetectorResponse:
     """What a detector makes of photons of N energies on an energy axis."""
 
     axis: EnergyAxis  # the energy axis of the spectra
@@ -188,7 +188,7 @@ def _runs_of(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.
 def peak_response(
     axis: EnergyAxis, peaks: Peaks, photon: NDArray[np.intp], weight: Floats
 ) -> tuple[Runs, tuple[Decay, ...]]:
-    """Return the near part of P peaks and what they hold below; the rest as in :class:`Response`."""
+    """Return the near part of P peaks and what they hold below; the rest as in :class:`DetectorResponse`."""
     first = axis.channel(peaks.lowest)
     starts, stops = np.clip(first, 0, axis.size), np.clip(axis.channel(peaks.highest) + 1, 0, axis.size)
     counts = fill_peaks(peaks, starts, stops - starts, (axis.offset, axis.width))

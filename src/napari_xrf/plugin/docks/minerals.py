@@ -22,7 +22,7 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.class_table import TABLED, ClassTable
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice
-from napari_xrf.plugin.forms.model_choice import MethodChoice
+from napari_xrf.plugin.forms.model_choice import MethodMenu
 from napari_xrf.plugin.forms.parameter_form import ParameterForm
 from napari_xrf.plugin.forms.parts import button, column, expanding, row, tick_box
 from napari_xrf.plugin.forms.tick_list import TickBoxes
@@ -91,7 +91,7 @@ class MineralsDock(Dock):
         self.list.setMinimumHeight(90)
         self.count = QLabel()
         self.table = ClassTable(self, self.labels)
-        self.methods = MethodChoice(self)
+        self.methods = MethodMenu(self)
         self.reflecting = ParameterForm(ReflectionOptions())
         self.other = LabelsChoice(self)
         self.agree = button(

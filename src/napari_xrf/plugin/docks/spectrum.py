@@ -40,7 +40,7 @@ from napari_xrf.plugin.plots.curves import (
     PER_SECOND,
     UNITS,
     ClassSums,
-    ExpectedSpectrum,
+    ExpectedCurve,
     counts_behind,
     draw_curves,
     expect_spectrum_of,
@@ -64,7 +64,7 @@ class SpectrumDock(Dock):
         self._foreground = ""
         self._summary: CubeSpectra | None = None
         self._pixel: tuple[int, int] | None = None
-        self._expected: ExpectedSpectrum | None = None
+        self._expected: ExpectedCurve | None = None
         self._asked: tuple[str, CubeSpectra | None] = ("", None)
         self._wrong: str | None = None  # what was written for elements and could not be read
         self._classes: ClassSums | None = None
@@ -418,7 +418,7 @@ class SpectrumDock(Dock):
         if not text or summary is None:
             return
 
-        def done(curve: ExpectedSpectrum) -> None:
+        def done(curve: ExpectedCurve) -> None:
             if self.formula.text().strip() == curve.formula and self._summary is summary:
                 self._expected = curve
                 self.refresh()

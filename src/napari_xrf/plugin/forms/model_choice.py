@@ -166,7 +166,7 @@ class ModelChoice(QWidget):  # type: ignore[misc]
                 self.open_file(Path(path))
 
 
-class MethodChoice(QComboBox):  # type: ignore[misc]
+class MethodMenu(QComboBox):  # type: ignore[misc]
     """Ways of naming minerals: the likelihood, models that name them, a user's own too, and the best.
 
     ``dock``: the dock whose viewer's shelf is offered too.

@@ -31,7 +31,7 @@ UNITS = ("counts", "counts per pixel", "counts per second")
 PER_PIXEL, PER_SECOND = UNITS[1:]
 
 
-class ExpectedSpectrum(NamedTuple):
+class ExpectedCurve(NamedTuple):
     """A formula as the user wrote it, and its spectrum (E,) at the mean counts of the map's pixels."""
 
     formula: str
@@ -47,7 +47,7 @@ class ClassSums(NamedTuple):
 
 def expect_spectrum_of(
     formula: str, summary: CubeSpectra, progress: Progress = ignore_progress
-) -> ExpectedSpectrum:
+) -> ExpectedCurve:
     """Return the spectrum of a thick sample of a formula under the map's instrument.
 
     Raises InvalidInput when the formula cannot be read.
@@ -60,7 +60,7 @@ def expect_spectrum_of(
     counts = np.asarray(expect_spectrum(material, instrument_of(summary.cube)).counts, dtype=float)
     shown = summary.cube.energy.positive
     mean = summary.total[shown].sum() / np.prod(summary.cube.map_shape)
-    return ExpectedSpectrum(formula, counts * (mean / max(counts[shown].sum(), 1e-300)))
+    return ExpectedCurve(formula, counts * (mean / max(counts[shown].sum(), 1e-300)))
 
 
 def draw_curves(
@@ -71,7 +71,7 @@ def draw_curves(
     highest: bool = False,
     unit: str = PER_PIXEL,
     pixel: tuple[int, int] | None = None,
-    expected: ExpectedSpectrum | None = None,
+    expected: ExpectedCurve | None = None,
     classes: ClassSums | None = None,
     background: bool = False,
     fit: FittedSpectrum | None = None,

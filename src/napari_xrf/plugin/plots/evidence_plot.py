@@ -6,9 +6,9 @@ from qtpy.QtWidgets import QDialog, QWidget
 
 import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt binding
 
-from napari_xrf.minerals.evidence import Evidence
+from napari_xrf.minerals.evidence import MineralEvidence
 from napari_xrf.plugin.forms.parts import column
-from napari_xrf.plugin.plots.names import Name, Names
+from napari_xrf.plugin.plots.names import Names, PlacedName
 from napari_xrf.plugin.plots.plot import Plot
 
 BEST_COLOR, SECOND_COLOR = "#56b4e9", "#e69f00"
@@ -32,7 +32,7 @@ class EvidencePlot(Plot):
         self.layout().insertWidget(1, self.residual)
         self.readout.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._names = Names(self.plot)
-        self._shown: Evidence | None = None
+        self._shown: MineralEvidence | None = None
 
     def set_colors(self, background: str, foreground: str) -> None:
         """Take the window's colours, ``"#rrggbb"``."""
@@ -44,7 +44,7 @@ class EvidencePlot(Plot):
         if self._shown is not None:  # what was measured has the colour of the text
             self.show_evidence(self._shown)
 
-    def show_evidence(self, evidence: Evidence) -> None:
+    def show_evidence(self, evidence: MineralEvidence) -> None:
         """Draw this evidence in place of the last."""
         self._shown = evidence
         self.plot.clear()
@@ -62,7 +62,7 @@ class EvidencePlot(Plot):
             color = BEST_COLOR if line.weight > 0 else SECOND_COLOR
             pen = pg.mkPen(color, style=Qt.PenStyle.DotLine)
             self.plot.addItem(pg.InfiniteLine(line.energy, angle=90, pen=pen), ignoreBounds=True)
-            names.append(Name(line.family, line.energy, color))
+            names.append(PlacedName(line.family, line.energy, color))
         for one, color in candidates:
             left = (evidence.measured - one.expected) / np.sqrt(np.maximum(evidence.measured, 1))
             self.residual.plot(evidence.energies, left, pen=pg.mkPen(color))
@@ -79,7 +79,7 @@ class EvidenceWindow(QDialog):  # type: ignore[misc]
         self.plot = EvidencePlot()
         self.setLayout(column((self.plot, 1)))
 
-    def show_evidence(self, evidence: Evidence) -> None:
+    def show_evidence(self, evidence: MineralEvidence) -> None:
         """Show this evidence, and the window."""
         self.setWindowTitle(f"Why {evidence.name}?")
         self.plot.show_evidence(evidence)

@@ -14,7 +14,7 @@ import pyqtgraph as pg  # isort: skip - after qtpy, which must choose the Qt bin
 from napari_xrf.core.colors import spread_color
 from napari_xrf.core.emission_lines import EmissionLine, emission_lines, main_line
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.plugin.plots.names import Name, Names
+from napari_xrf.plugin.plots.names import Names, PlacedName
 from napari_xrf.reference.formulas import mass_fractions
 
 if TYPE_CHECKING:
@@ -138,10 +138,12 @@ class LineMarkers(QObject):  # type: ignore[misc]
         for _, at in self._artefacts:
             self._add(pg.InfiniteLine(at, angle=90, pen=pg.mkPen(shade, style=Qt.PenStyle.DotLine)))
         ranked = [(_rank(line), name) for line, name in named]
-        ranked += [((_AFTER_MAIN, at), Name(name, at, shade)) for name, at in self._artefacts]
+        ranked += [((_AFTER_MAIN, at), PlacedName(name, at, shade)) for name, at in self._artefacts]
         self.written.show([name for _, name in sorted(ranked, key=itemgetter(0))])
 
-    def _mark(self, lines: list[EmissionLine], color: str, width: int) -> list[tuple[EmissionLine, Name]]:
+    def _mark(
+        self, lines: list[EmissionLine], color: str, width: int
+    ) -> list[tuple[EmissionLine, PlacedName]]:
         """Add the stems of an element, and return which of its lines have names."""
         shade = pg.mkColor(color).darker(self._darker)
         stem = pg.PlotCurveItem(connect="pairs", pen=pg.mkPen(shade, width=width))
@@ -150,7 +152,7 @@ class LineMarkers(QObject):  # type: ignore[misc]
         self._lines += lines
         strongest = max((line.rate for line in lines), default=0.0)
         return [
-            (line, Name(f"{line.element} {line.siegbahn.rstrip('1')}", line.energy, shade))
+            (line, PlacedName(f"{line.element} {line.siegbahn.rstrip('1')}", line.energy, shade))
             for line in lines
             if line.siegbahn in _NAMED
             or line == main_line(line.element, line.shell)

@@ -16,7 +16,7 @@ _MARGIN = 1  # pixels around a name
 _Part = tuple[float, float]  # from and to, pixels
 
 
-class Name(NamedTuple):
+class PlacedName(NamedTuple):
     """What stands at a place of the lower axis."""
 
     text: str
@@ -44,7 +44,7 @@ class Names(QObject):  # type: ignore[misc]
         if (legend := plot.getPlotItem().legend) is not None:
             legend.geometryChanged.connect(self._place)
 
-    def show(self, names: Sequence[Name]) -> None:
+    def show(self, names: Sequence[PlacedName]) -> None:
         """Show these names and no others, from the one that matters most."""
         for text, _ in self._texts:
             self._plot.removeItem(text)
