@@ -12,6 +12,7 @@ from napari_xrf.core.spectral_cube import Excitation
 from napari_xrf.maps import crystal_reflections
 from napari_xrf.maps.calibrated_map import calibrate_map
 from napari_xrf.maps.crystal_reflections import calibrated_without, find_reflections, without_reflections
+from napari_xrf.maps.spectra.candidates import columns_of
 from napari_xrf.minerals.search import search_minerals
 from napari_xrf.reference.minerals import load_library, select_minerals
 from reflecting_maps import GRAIN, NICKEL, sand
@@ -34,6 +35,20 @@ def test_a_grain_that_reflects_is_found_and_one_of_an_element_is_none(cube):
     assert (found.grains > 0)[~inside].mean() < 0.05
     assert found.counts[inside].sum() == pytest.approx(peak.net_counts, rel=0.1)
     assert [entry.name for entry in found.label_map.classes] == [f"1: {peak.energy_kev:.2f} keV"]
+
+
+def test_two_lines_that_run_together_are_no_reflection():
+    # Th Mα and Mβ: the peak between them is neither's, and the L lines of another family cannot tell it.
+    cube = sand(1, reflects=False)
+    setting = calibrate_map(cube).setting
+    lines = columns_of(("Th L", "Th M"), setting)
+    thorium = 60 * np.sum([column / column.sum() for column in lines], axis=0)
+    counts = np.array(cube.counts[:, :, :])
+    drawn = np.random.default_rng(5).poisson(thorium, counts[GRAIN].shape)
+    counts[GRAIN] += drawn.astype(counts.dtype)
+    (peak,) = find_reflections(replace(cube, counts=counts)).peaks
+    assert peak.may_be == ("Th",)
+    assert not peak.is_sure
 
 
 def test_a_map_whose_sums_do_not_fit_into_memory_shows_the_same(cube, monkeypatch):

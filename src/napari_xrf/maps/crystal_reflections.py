@@ -49,6 +49,7 @@ _SAME_GRAIN = 0.5  # part of the smaller of two places that both share
 _SURE = 3.0  # standard errors
 _NEAR = 0.35  # of the resolution: an element's line may be the peak
 _LESS, _MORE = 0.5, 1.8  # times what another line of an element is expected to be
+_OVERLAPPING = 0.3  # part of a peak that lines beside it hold: together they may be it (Th Mα and Mβ)
 _LEAST_SHARE = 0.005  # of a family, of a line that may be a peak
 _BELIEVED = 0.9  # probability of an element of the map that needs no proof in a grain
 _SAME_PEAK = 0.7  # of the resolution
@@ -205,13 +206,14 @@ def _found(known: CalibratedMap, other: CalibratedMap | None, progress: Progress
     pool, peaks = candidates(setting) if of_grain else (), []
     elements = find_elements(known)
     held = frozenset(one.element for one in elements if one.probability > _BELIEVED)
+    shown = frozenset(one.element for one in elements)
     mains = [
         float(setting.energy.energies[columns_of(one.families, setting)[0].argmax()]) for one in elements
     ]
     for grain, energies in sorted(of_grain.items()):
         spectrum = spectra[grain].astype(np.float64)
         for energy in _apart(energies, setting):
-            found = _judged(grain, energy, spectrum, setting, pool, held)
+            found = _judged(grain, energy, spectrum, setting, pool, held, shown)
             if found is not None and _is_ghost(found.energy_kev, spectrum, mains, setting):
                 continue
             if found is not None and other is not None and others is not None:
@@ -518,8 +520,12 @@ def _judged(
     setting: Setting,
     pool: Sequence[Candidate],
     held: frozenset[str],
+    shown: frozenset[str],
 ) -> Reflection | None:
-    """Return the reflection that a grain's sum (E,) shows near an energy, or None where it is a line."""
+    """Return the reflection that a grain's sum (E,) shows near an energy, or None where it is a line.
+
+    ``held``: elements that are surely in the map. ``shown``: all that are found in it.
+    """
     for _ in range(_ROUNDS):
         window = _window(energy, setting)
         rest = spectrum[window.peak] - _under(window, spectrum) / (window.peak.stop - window.peak.start)
@@ -534,9 +540,10 @@ def _judged(
             told = _told_by_line(window, energy, net, column, spectrum, setting)
             if told or (told is None and element.element in held):
                 return None
-            if told is None and family == element.families[0]:
+            first = told is None and family == element.families[0]
+            if first or (element.element in shown and _overlaps(window, net, column, spectrum, setting)):
                 may_be.append(element.element)
-    return Reflection(grain, energy, net, error, tuple(may_be))
+    return Reflection(grain, energy, net, error, tuple(dict.fromkeys(may_be)))
 
 
 def _told_by_line(
@@ -568,6 +575,20 @@ def _told_by_line(
         seen |= max(_SURE * error, _LESS * expected) < found < _MORE * expected + _SURE * error
         rest[np.abs(energies - place) < 1.2 * width] = 0
     return True if seen else None
+
+
+def _overlaps(
+    window: EnergyWindow,
+    net: float,
+    column: NDArray[np.float64],
+    spectrum: NDArray[np.float64],
+    setting: Setting,
+) -> bool:
+    """Whether lines on both sides of a peak, as strong as the family's strongest tells, make much of it."""
+    strongest = _window(float(setting.energy.energies[column.argmax()]), setting)
+    of_line = float(column[strongest.peak].sum() - _under(strongest, column))
+    amplitude = max(_net(strongest, spectrum)[0], 0.0) / of_line if of_line > 0 else 0.0
+    return amplitude * float(column[window.peak].sum()) > _OVERLAPPING * net
 
 
 def _compared(
