@@ -588,7 +588,7 @@ def _overlaps(
     strongest = _window(float(setting.energy.energies[column.argmax()]), setting)
     of_line = float(column[strongest.peak].sum() - _under(strongest, column))
     amplitude = max(_net(strongest, spectrum)[0], 0.0) / of_line if of_line > 0 else 0.0
-    return amplitude * float(column[window.peak].sum()) > _OVERLAPPING * net
+    return amplitude * float(column[window.peak].sum() - _under(window, column)) > _OVERLAPPING * net
 
 
 def _compared(
