@@ -197,7 +197,8 @@ def _found(known: CalibratedMap, other: CalibratedMap | None, progress: Progress
     if setting.kind not in ("tube", None) or cube.is_one_spectrum or not known.holds_counts:
         why = "only grains of a map, under a tube, reflect a continuum into the detector"
         return _none(cube, f"no reflections were looked for: {why}")
-    windows = _windows(known, progress)
+    lines, mains = _lines(known, progress)
+    windows = _windows(known, lines, mains)
     looked_at = sum(window is not None for window in windows)
     places = _peaks(known, windows, progress) if looked_at else []
     grains, of_grain = _grains(places, cube.map_shape)
@@ -207,14 +208,12 @@ def _found(known: CalibratedMap, other: CalibratedMap | None, progress: Progress
     elements = find_elements(known)
     held = frozenset(one.element for one in elements if one.probability > _BELIEVED)
     shown = frozenset(one.element for one in elements)
-    mains = [
-        float(setting.energy.energies[columns_of(one.families, setting)[0].argmax()]) for one in elements
-    ]
+    main_kev = [line for line, _ in mains]
     for grain, energies in sorted(of_grain.items()):
         spectrum = spectra[grain].astype(np.float64)
         for energy in _apart(energies, setting):
             found = _judged(grain, energy, spectrum, setting, pool, held, shown)
-            if found is not None and _is_ghost(found.energy_kev, spectrum, mains, setting):
+            if found is not None and _is_ghost(found.energy_kev, spectrum, main_kev, setting):
                 continue
             if found is not None and other is not None and others is not None:
                 found = _compared(found, spectrum, setting, others[grain].astype(np.float64), other.setting)
@@ -304,12 +303,14 @@ def _none(cube: SpectralCube, reason: str) -> Reflections:
     return Reflections((), *nothing, reason, (), cube.pixel_size, cube.name)
 
 
-def _windows(known: CalibratedMap, progress: Progress) -> tuple[EnergyWindow | None, ...]:
+def _windows(
+    known: CalibratedMap, lines: NDArray[np.float64], mains: Sequence[tuple[float, float]]
+) -> tuple[EnergyWindow | None, ...]:
     """Return a window at each energy, half a resolution apart; None where the map shows lines."""
     setting = known.setting
     fwhm = setting.detector.fwhm
-    lines, strong = _lines(known, progress)
-    ghosts = _ghosts(strong)
+    least = _STRONG_PART * known.sum_spectrum.sum()
+    ghosts = _ghosts([line for line, net in mains if net > least])
     energy, most = max(setting.low, _LOWEST_KEV), _highest(setting)
     windows: list[EnergyWindow | None] = []
     tube = _tube_ranges(setting)
@@ -317,7 +318,7 @@ def _windows(known: CalibratedMap, progress: Progress) -> tuple[EnergyWindow | N
         width = float(fwhm(energy))
         window = _window(energy, setting)
         counts = float(known.sum_spectrum[window.peak].sum())
-        of_lines = abs(float(lines[window.peak].sum() - _under(window, lines)))  # beside a line it is below 0
+        of_lines = abs(_expected(window, lines))
         shown = of_lines > _SHOWN_PART * counts
         shown |= any(abs(energy - ghost) < _OFF_LINES * width for ghost in ghosts)
         shown |= any(low - 2 * width < energy < high + width for low, high in tube)
@@ -340,15 +341,14 @@ def _is_ghost(energy: float, spectrum: NDArray[np.float64], mains: Sequence[floa
     return any(abs(energy - ghost) < near for ghost in _ghosts(strong))
 
 
-def _lines(known: CalibratedMap, progress: Progress) -> tuple[NDArray[np.float64], list[float]]:
-    """Return what the elements of a map shine in all (E,), and keV of the main lines that are strong."""
-    total, strong = np.zeros(known.sum_spectrum.size), []
+def _lines(known: CalibratedMap, progress: Progress) -> tuple[NDArray[np.float64], list[tuple[float, float]]]:
+    """Return what a map's elements shine in all (E,), and of each keV of its main line and its net counts."""
+    total, mains = np.zeros(known.sum_spectrum.size), []
     for one in find_elements(known, progress=progress):
         columns = columns_of(one.families, known.setting)
         total += one.net_counts * columns.sum(axis=0)
-        if one.net_counts > _STRONG_PART * known.sum_spectrum.sum():
-            strong.append(float(known.setting.energy.energies[columns[0].argmax()]))
-    return total, strong
+        mains.append((float(known.setting.energy.energies[columns[0].argmax()]), one.net_counts))
+    return total, mains
 
 
 def _tube_ranges(setting: Setting) -> list[tuple[float, float]]:
@@ -379,6 +379,11 @@ def _under(window: EnergyWindow, spectra: NDArray[np.floating]) -> NDArray[np.fl
     return np.asarray(
         low * spectra[..., window.below].sum(axis=-1) + high * spectra[..., window.above].sum(axis=-1)
     )
+
+
+def _expected(window: EnergyWindow, column: NDArray[np.float64]) -> float:
+    """Return what a window takes for net counts of expected ones (E,); beside a line it is below 0."""
+    return float(column[window.peak].sum() - _under(window, column))
 
 
 def _net(window: EnergyWindow, spectrum: NDArray[np.float64]) -> tuple[float, float]:
@@ -557,7 +562,7 @@ def _told_by_line(
     """Whether a family's other lines tell that a peak is one of it; None where they would be too weak."""
     energies = setting.energy.energies
     width = float(setting.detector.fwhm(energy))
-    share = float(column[window.peak].sum() - _under(window, column))
+    share = _expected(window, column)
     near = column[setting.energy.window(energy - _NEAR * width, energy + _NEAR * width)]
     if share < _LEAST_SHARE * column.sum() or near.max(initial=0) < 0.9 * column[window.peak].max():
         return False
@@ -566,7 +571,7 @@ def _told_by_line(
     while rest.max() > _LEAST_LINE * column.max():
         place = float(energies[rest.argmax()])
         other = _window(place, setting)
-        expected = net / share * float(column[other.peak].sum() - _under(other, column))
+        expected = net / share * _expected(other, column)
         found, error = _net(other, spectrum)
         most = float(spectrum[other.peak].sum()) - _least_under(other, spectrum)
         if expected > _SURE * error and most < _LESS * expected - _SURE * error:
@@ -586,9 +591,9 @@ def _overlaps(
 ) -> bool:
     """Whether lines on both sides of a peak, as strong as the family's strongest tells, make much of it."""
     strongest = _window(float(setting.energy.energies[column.argmax()]), setting)
-    of_line = float(column[strongest.peak].sum() - _under(strongest, column))
+    of_line = _expected(strongest, column)
     amplitude = max(_net(strongest, spectrum)[0], 0.0) / of_line if of_line > 0 else 0.0
-    return amplitude * float(column[window.peak].sum() - _under(window, column)) > _OVERLAPPING * net
+    return amplitude * _expected(window, column) > _OVERLAPPING * net
 
 
 def _compared(
