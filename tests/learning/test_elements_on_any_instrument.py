@@ -54,13 +54,26 @@ def test_labels_are_of_peaks_that_stand_out(source):
 
 def test_banks_are_kept_and_made_again_where_they_are_damaged(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    first = make(instruments=1, samples=2, seed=5).banks
+    first = make(instruments=1, samples=2, seed=5).banks[0]
     (kept,) = (tmp_path / "napari-xrf").rglob("*.npz")
     for damage in (None, b"nothing", b""):
         if damage is not None:
             kept.write_bytes(damage)
-        again = make(instruments=1, samples=2, seed=5).banks
-        assert np.array_equal(first[0].lines, again[0].lines)
+        again = make(instruments=1, samples=2, seed=5).banks[0]
+        assert np.array_equal(first.lines, again.lines)
+
+
+def test_only_banks_that_are_drawn_from_are_made(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    told = []
+    source = make(instruments=50, samples=2, seed=5, progress=lambda *report: told.append(report[:2]))
+    source.draw(64, np.random.default_rng(1))
+    assert not source.complete
+    assert len(list((tmp_path / "napari-xrf").rglob("*.npz"))) == 2
+    assert told == [(1, 50), (2, 50)]
+    few = make(instruments=1, samples=2, seed=5)
+    few.draw(32, np.random.default_rng(1))
+    assert few.complete
 
 
 def test_what_is_kept_is_bounded_and_can_be_removed(monkeypatch, tmp_path):

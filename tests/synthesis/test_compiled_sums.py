@@ -9,16 +9,27 @@ import pytest
 DRAWN = """
 import hashlib
 import numpy as np
+from napari_xrf.maps.pixels.fit_kernels import project
+from napari_xrf.minerals.mixing.unmixing import unmix
 from napari_xrf.physics.instrument import load_instrument
 from napari_xrf.synthesis.distorted_spectra import distort
 from napari_xrf.synthesis.distortions import Distortions, draw_values
+from napari_xrf.synthesis.layers import synthesize_layers
 
 instrument = load_instrument("m4-tornado")
 ranges = Distortions(gain=(-.003, .003), width_factor=(1.0, 1.3), tail=(0.0, 0.04), shelf=(0.0, 0.01))
 spectra = np.random.default_rng(1).random((8, instrument.energy.size), dtype=np.float32)
 values = draw_values(ranges, len(spectra), np.random.default_rng(2))
 made = distort(spectra, instrument.energy, values, instrument.detector.fwhm)
-print(hashlib.sha256(made.tobytes()).hexdigest())
+layers = synthesize_layers(300, generator=np.random.default_rng(3)).spectra
+ends = spectra[:, :200].copy()
+counts = np.random.default_rng(4).poisson(layers[:40, :8] @ ends).astype(np.float32)
+candidates = np.tile(np.arange(6, dtype=np.int32), (40, 1))
+unmixed = unmix(counts, ends, np.arange(8, dtype=np.int32) // 2, candidates)
+fitted = np.zeros((40, 8), dtype=np.float32)
+project(counts.astype(np.uint16), ends.T.copy(), fitted)
+for each in (made, layers, *unmixed, fitted):
+    print(hashlib.sha256(each.tobytes()).hexdigest())
 """
 
 
@@ -32,4 +43,4 @@ def test_a_seed_gives_the_same_before_and_after_loops_are_kept(tmp_path):
         for _ in range(2)
     )
     assert first == second
-    assert len(first.strip()) == 64
+    assert len(set(first.split())) == 6

@@ -191,8 +191,10 @@ class _Training:
         steps, begun = self.options.steps_per_epoch, time.monotonic()
         if self.epoch >= self.total or self.has_settled:
             return
-        self.draw(TRAINING, 1)  # what a source makes once is made in this thread, which tells of it
-        with _Prefetch(lambda step: self.draw(TRAINING, self.options.batch_size, step=step)) as batches:
+        with _Prefetch(
+            lambda step: self.draw(TRAINING, self.options.batch_size, step=step),
+            lambda: getattr(self.source, "complete", True),
+        ) as batches:
             for report in run_steps(
                 lambda step: self._step(step, batches(step)),
                 steps * self.total,
@@ -288,10 +290,13 @@ class _Training:
 
 
 class _Prefetch:
-    """What a function makes of 0, 1, …, each made by a second thread while the one before is used."""
+    """What a function makes of 0, 1, …, each made by a second thread while the one before is used.
 
-    def __init__(self, make: Callable[[int], dict[str, Tensor]]) -> None:
-        self._make = make
+    Before it is ``ready`` all is made in the thread that asks: what is made once there tells how far it is.
+    """
+
+    def __init__(self, make: Callable[[int], dict[str, Tensor]], ready: Callable[[], bool]) -> None:
+        self._make, self._ready = make, ready
         self._pool = ThreadPoolExecutor(1)
         self._next: tuple[int, Future[dict[str, Tensor]]] | None = None
 
@@ -302,6 +307,8 @@ class _Prefetch:
         self._pool.shutdown(cancel_futures=True)
 
     def __call__(self, number: int) -> dict[str, Tensor]:
+        if not (self._next or self._ready()):
+            return self._make(number)
         ready = self._next
         made = ready[1] if ready and ready[0] == number else self._pool.submit(self._make, number)
         self._next = (number + 1, self._pool.submit(self._make, number + 1))

@@ -1,13 +1,13 @@
 """Expected spectra of natural samples on hundreds of instruments, with the counts of each element.
 
-Made once, and kept in the user's cache.
+Each instrument's are made once, and kept in the user's cache.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -26,6 +26,8 @@ from napari_xrf.physics.instrument import Instrument
 from napari_xrf.physics.source import ElectronBeam
 from napari_xrf.synthesis.random_instruments import draw_instrument
 from napari_xrf.synthesis.random_samples import SAMPLE_ELEMENTS, draw_sample, trace_carrier
+
+Bank = TypeVar("Bank")
 
 AXIS = EnergyAxis(0.02, 0.02, 2048)
 _FORMAT = 1  # of what is kept; another one is made anew
@@ -68,45 +70,57 @@ class InstrumentBank:
         return np.clip(low, 0, AXIS.size - 1), np.clip(np.maximum(high, low + 1), 1, AXIS.size)
 
 
-_ARRAYS = ("lines", "rest", "net", "own", "traces", "trace_own")
+class KeptBanks(Generic[Bank]):
+    """What is expected on each of some random instruments: made when first asked for, then kept.
 
+    A short training asks for few of them, and has its first step soon. ``make`` returns the arrays of a
+    ``kind`` of bank, given an instrument and random numbers; ``progress`` is told of each that is made.
+    """
 
-def make_banks(
-    instruments: int, samples: int, seed: int, progress: Progress = ignore_progress
-) -> tuple[InstrumentBank, ...]:
-    """Return the banks of some random instruments, from the user's cache where they were made before."""
+    def __init__(
+        self,
+        kind: Callable[..., Bank],
+        make: Callable[[Instrument, np.random.Generator], dict[str, NDArray[Any]]],
+        folder: str,
+        instruments: int,
+        seed: int,
+        progress: Progress = ignore_progress,
+    ) -> None:
+        forget_banks(_MOST_KEPT, folder)
+        self._kind, self._make, self._progress = kind, make, progress
+        self._folder, self._size, self._seed = _cache() / folder, instruments, seed
+        self._banks: dict[int, Bank] = {}
 
-    def make(instrument: Instrument, generator: np.random.Generator) -> dict[str, NDArray[Any]]:
-        made = make_bank(instrument, samples, generator)
-        return {name: getattr(made, name) for name in _ARRAYS}
+    def __len__(self) -> int:
+        return self._size
 
-    kept = kept_arrays(f"banks-{_FORMAT}-{samples}-{seed}", instruments, seed, make, progress)
-    return tuple(
-        InstrumentBank(instrument, **{name: arrays[name] for name in _ARRAYS}) for instrument, arrays in kept
-    )
+    def __getitem__(self, number: int) -> Bank:
+        if number not in self._banks:
+            generator = np.random.default_rng([self._seed, number])
+            instrument = draw_instrument(generator, AXIS)
+            self._banks[number] = self._kind(instrument, **self._arrays(number, instrument, generator))
+        return self._banks[number]
 
+    @property
+    def complete(self) -> bool:
+        """Whether none is left to be made."""
+        return all(each in self._banks or self._path(each).is_file() for each in range(self._size))
 
-def kept_arrays(
-    folder: str,
-    instruments: int,
-    seed: int,
-    make: Callable[[Instrument, np.random.Generator], dict[str, NDArray[Any]]],
-    progress: Progress = ignore_progress,
-) -> Iterator[tuple[Instrument, dict[str, NDArray[Any]]]]:
-    """Yield random instruments, and what was made of each: in the user's cache from the first time on."""
-    forget_banks(_MOST_KEPT, folder)
-    for number in range(instruments):
-        generator = np.random.default_rng([seed, number])
-        instrument = draw_instrument(generator, AXIS)
-        path = _cache() / folder / f"{number}.npz"
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number}.npz"
+
+    def _arrays(
+        self, number: int, instrument: Instrument, generator: np.random.Generator
+    ) -> dict[str, NDArray[Any]]:
+        path = self._path(number)
         try:
             with np.load(path, allow_pickle=False) as kept:
-                arrays = dict(kept)
+                return dict(kept)
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-            arrays = make(instrument, generator)
-            _keep(path, arrays)
-        yield instrument, arrays
-        progress(number + 1, instruments, "expected spectra of instruments")
+            arrays = self._make(instrument, generator)
+        _keep(path, arrays)
+        self._progress(len(self._banks) + 1, self._size, "expected spectra of instruments")
+        return arrays
 
 
 def forget_banks(most_bytes: int = 0, but: str = "") -> int:
@@ -134,8 +148,21 @@ def _keep(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
         pass  # a cache that cannot be written only costs time
 
 
-def make_bank(instrument: Instrument, samples: int, generator: np.random.Generator) -> InstrumentBank:
-    """Return what an instrument is expected to record of random samples."""
+def make_banks(
+    instruments: int, samples: int, seed: int, progress: Progress = ignore_progress
+) -> KeptBanks[InstrumentBank]:
+    """Return the banks of some random instruments, each of so many samples."""
+
+    def make(instrument: Instrument, generator: np.random.Generator) -> dict[str, NDArray[Any]]:
+        return _make_bank(instrument, samples, generator)
+
+    return KeptBanks(InstrumentBank, make, f"banks-{_FORMAT}-{samples}-{seed}", instruments, seed, progress)
+
+
+def _make_bank(
+    instrument: Instrument, samples: int, generator: np.random.Generator
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a bank of random samples."""
     thick = isinstance(instrument.source, ElectronBeam)
     drawn = [draw_sample(generator, thick) for _ in range(samples)]
     carrier = trace_carrier(generator, SAMPLE_ELEMENTS)
@@ -153,15 +180,14 @@ def make_bank(instrument: Instrument, samples: int, generator: np.random.Generat
     def kept(values: Any) -> NDArray[np.float32]:
         return np.asarray(values, dtype=np.float32)
 
-    return InstrumentBank(
-        instrument,
-        kept(expected.lines[seen] * scale),
-        kept(expected.rest[seen] * scale),
-        kept(np.array(net) * scale),
-        kept(np.array(own) * scale),
-        kept(traces / np.where(there, traces.sum(axis=1), 1.0)[:, None]),
-        kept(trace_own / bright[WINDOW_ELEMENTS]),
-    )
+    return {
+        "lines": kept(expected.lines[seen] * scale),
+        "rest": kept(expected.rest[seen] * scale),
+        "net": kept(np.array(net) * scale),
+        "own": kept(np.array(own) * scale),
+        "traces": kept(traces / np.where(there, traces.sum(axis=1), 1.0)[:, None]),
+        "trace_own": kept(trace_own / bright[WINDOW_ELEMENTS]),
+    }
 
 
 def _counts_of(

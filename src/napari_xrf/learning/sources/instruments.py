@@ -16,7 +16,13 @@ from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.conditions import CONDITIONS, recorded
 from napari_xrf.learning.description import TaskName
-from napari_xrf.learning.sources.instrument_bank import AXIS, WINDOW_ELEMENTS, InstrumentBank, make_banks
+from napari_xrf.learning.sources.instrument_bank import (
+    AXIS,
+    WINDOW_ELEMENTS,
+    InstrumentBank,
+    KeptBanks,
+    make_banks,
+)
 from napari_xrf.learning.sources.recorded_spectra import (
     drawn_traces,
     record,
@@ -54,9 +60,14 @@ class InstrumentSource:
     progress: Progress = field(default=ignore_progress, compare=False)  # of the first spectra that are drawn
 
     @cached_property
-    def banks(self) -> tuple[InstrumentBank, ...]:
+    def banks(self) -> KeptBanks[InstrumentBank]:
         """What each instrument is expected to record; who judges a network needs the validation's alone."""
         return make_banks(self.number, self.samples, self.seed, self.progress)
+
+    @property
+    def complete(self) -> bool:
+        """Whether spectra are drawn without making any bank first."""
+        return self.banks.complete
 
     @cached_property
     def validation(self) -> InstrumentSource:

@@ -18,7 +18,7 @@ from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.learning.conditions import CONDITIONS
 from napari_xrf.learning.description import TaskName
 from napari_xrf.learning.prediction.answer_sets import STRANGER_SHARE
-from napari_xrf.learning.sources.instrument_bank import AXIS, kept_arrays, lines_alone
+from napari_xrf.learning.sources.instrument_bank import AXIS, KeptBanks, lines_alone
 from napari_xrf.learning.sources.instruments import VALIDATION_SEED
 from napari_xrf.learning.sources.mineral_bank import unlike
 from napari_xrf.learning.sources.recorded_spectra import (
@@ -114,7 +114,7 @@ class MineralInstrumentSource:
         return tuple(mineral_class([mineral], label) for label, mineral in enumerate(self.minerals, 2))
 
     @cached_property
-    def banks(self) -> tuple[MineralsOnInstrument, ...]:
+    def banks(self) -> KeptBanks[MineralsOnInstrument]:
         """What each instrument is expected to record; who judges a network needs the validation's alone."""
 
         def make(instrument: Instrument, generator: Random) -> dict[str, NDArray[Any]]:
@@ -122,8 +122,12 @@ class MineralInstrumentSource:
 
         names = f"{_sum_of(self.minerals):08x}"
         folder = f"minerals-{_FORMAT}-{names}-{self.compositions}-{self.strangers}-{self.seed}"
-        kept = kept_arrays(folder, self.number, self.seed, make, self.progress)
-        return tuple(MineralsOnInstrument(instrument, **arrays) for instrument, arrays in kept)
+        return KeptBanks(MineralsOnInstrument, make, folder, self.number, self.seed, self.progress)
+
+    @property
+    def complete(self) -> bool:
+        """Whether spectra are drawn without making any bank first."""
+        return self.banks.complete
 
     @cached_property
     def validation(self) -> MineralInstrumentSource:
