@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_xrf import io
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.spectral_cube import SpectralCube
+from napari_xrf.core.spectral_cube import Excitation, SpectralCube
 from napari_xrf.learning.prediction.decoding import decode
 from napari_xrf.learning.weights import load_model
 from napari_xrf.physics.forward import simulate_spectrum
@@ -55,6 +57,14 @@ def test_what_is_added_shows_at_its_lines(model, cube):
     copper = decode(model, cube, added={"Cu": 0.1}, calibrate=False).cube
     gained = window(copper, 7.6, 9.2) - window(plain, 7.6, 9.2)
     assert gained == pytest.approx(0.1 * cube.counts.sum(), rel=0.5)
+
+
+def test_what_changes_nothing_and_a_foreign_instrument_are_told(model, cube):
+    assert decode(model, cube, factors={"Fe": 0.5, "Pb": 1.0}, calibrate=False).notes == ()
+    (note,) = decode(model, cube, factors={"Fe": 0.5, "Pb": 0.0}, calibrate=False).notes
+    assert "holds no Pb," in note
+    electrons = replace(cube, excitation=Excitation("electron", 20.0))
+    assert "X-ray tubes" in decode(model, electrons, calibrate=False).notes[0]
 
 
 @pytest.mark.parametrize(

@@ -217,8 +217,11 @@ def write_decoded(arguments: argparse.Namespace, console: Console) -> Answer:
         progress=console.progress,
     )
     io.write(arguments.output, result.cube, progress=console.progress)
+    for note in result.notes:
+        console.say(note)
     console.say(f"the code explains {max(result.explained, 0):.1%} of the variance of the sum spectrum")
     data = {"file": str(arguments.output), "code": dict(result.code), "explained": result.explained}
+    data["notes"] = list(result.notes)
     rows = [(element, f"{100 * share:.2f}") for element, share in list(result.code.items())[:_MOST_ROWS]]
     return Answer(data, f"{table(('element', 'of the code %'), rows)}\nwritten to {arguments.output}")
 

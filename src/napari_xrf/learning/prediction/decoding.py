@@ -20,8 +20,9 @@ from napari_xrf.learning.description import ModelDescription
 from napari_xrf.learning.model import Model, choose_device, network_inputs
 from napari_xrf.learning.networks.line_autoencoder import LineAutoencoder
 from napari_xrf.learning.prediction.answers import check_range
+from napari_xrf.learning.prediction.suitability import unsuited_to
 from napari_xrf.learning.rebinning import rebin_counts
-from napari_xrf.maps.calibrated_map import Measured, calibrate_map, cube_of
+from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map, cube_of
 from napari_xrf.synthesis.line_basis import TRANSITIONS
 
 _BATCH = 512
@@ -37,6 +38,7 @@ class Decoded:
     code: Mapping[str, float]  # element → mean share of the code before the changes, the largest first
     # Part of the variance of the sum spectrum that the code without changes explains, at most 1
     explained: float
+    notes: tuple[str, ...] = ()  # why not to trust it, and changes that change nothing, in sentences
 
 
 def decode(
@@ -72,11 +74,8 @@ def decode(
         raise InvalidInput(f"the code of {description.name} has no names to edit", "Use line-autoencoder")
     factor = torch.from_numpy(_factor(description, factors or {}))
     more = torch.from_numpy(_offset(description, added or {}))
-    cube = (
-        calibrate_map(measured, progress=progress).checked().on_refined_axis
-        if calibrate
-        else cube_of(measured)
-    )
+    known = calibrate_map(measured, progress=progress).checked() if calibrate else measured
+    cube = known.on_refined_axis if isinstance(known, CalibratedMap) and calibrate else cube_of(known)
     check_range(cube.energy, description)
     place = choose_device(device)
     network = network.eval().to(place)
@@ -113,7 +112,8 @@ def decode(
         excitation=cube.excitation,
         provenance=provenance,
     )
-    return Decoded(decoded, _by_element(description, total), 1 - left)
+    notes = (*unsuited_to(description, known), *_of_no_effect(description, factors or {}, total))
+    return Decoded(decoded, _by_element(description, total), 1 - left, notes)
 
 
 def _decoded(
@@ -149,6 +149,16 @@ def _factor(description: ModelDescription, factors: Mapping[str, float]) -> NDAr
             raise InvalidInput(f"the factor of {name} must be at least 0, not {factor:g}")
         scale[units_of(description, name)] = factor
     return scale
+
+
+def _of_no_effect(
+    description: ModelDescription, factors: Mapping[str, float], code: NDArray[np.float64]
+) -> tuple[str, ...]:
+    names = [name for name, factor in factors.items() if factor != 1]
+    silent = [name for name in names if not code[units_of(description, name)].any()]
+    if not silent:
+        return ()
+    return (f"the code holds no {', '.join(silent)}, so that no factor changes it: add it, or name another",)
 
 
 def _offset(description: ModelDescription, added: Mapping[str, float]) -> NDArray[np.float32]:

@@ -280,7 +280,7 @@ class DecodingDock(Dock):
         self.maps.choose(layer)  # the map that is made is one too
         self._whole, self._plain, self.factors, self.added = kept
         self._show_code()
-        self.tell(f"{added_layer.name} is made")
+        self.tell("; ".join([f"{added_layer.name} is made", *decoded.notes]))
 
     def _let_go(self) -> None:
         self._again = False
