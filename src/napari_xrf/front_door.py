@@ -6,6 +6,7 @@ Names stand where objects can: a file for a map, ``"quartz"`` for a mineral, ``"
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
@@ -158,10 +159,18 @@ def calibrate(source: Map, *, progress: Progress = ignore_progress) -> Calibrate
 
 @checked
 def find_elements(source: Map, *, progress: Progress = ignore_progress) -> tuple[FoundElement, ...]:
-    """Find the elements of a map; see :mod:`napari_xrf.maps.identification.elements`."""
+    """Find the elements of a map; see :mod:`napari_xrf.maps.identification.elements`.
+
+    A Python warning tells of an energy axis that is in doubt, and of large peaks that none of them explains.
+    """
+    from napari_xrf.maps.calibrated_map import calibrate_map
     from napari_xrf.maps.calibrated_map import find_elements as find
 
-    return find(_map_of(source, progress), progress=progress)
+    known = calibrate_map(_map_of(source, progress), progress=progress)
+    found = find(known, progress=progress)
+    for note in filter(None, (known.doubt, *map(str, known.unnamed_peaks))):
+        warnings.warn(note, stacklevel=3)  # beyond the check of arguments
+    return found
 
 
 @checked

@@ -510,3 +510,24 @@ def test_grains_that_reflect_become_labels(make_napari_viewer, qtbot, tmp_path):
     widget.run.click()
     finish(widget, qtbot)
     assert viewer.layers.selection.active.metadata["xrf_preparation"] == "without-reflections"
+
+
+def test_a_large_peak_that_no_element_explains_is_told_once(viewer):
+    from napari_xrf.core.energy_axis import EnergyAxis
+    from napari_xrf.core.progress import ignore_progress
+    from napari_xrf.core.spectral_cube import SpectralCube
+    from napari_xrf.maps.calibrated_map import find_elements
+    from napari_xrf.plugin.layers.calibration import on_calibrated
+
+    axis = EnergyAxis(-0.2, 0.01, 2048)
+    peaks = ((1.74, 120.0), (3.69, 300.0), (6.404, 400.0), (7.058, 60.0), (8.046, 100.0))  # Ca without Kβ
+    mean = 0.3 + sum(size * np.exp(-(((axis.energies - at) / 0.09) ** 2)) for at, size in peaks)
+    counts = np.random.default_rng(0).poisson(1e6 * mean / mean.sum())
+    cube = SpectralCube(counts[None, None], axis, "made")
+    layer = viewer.add_image(np.zeros((2, 2)), name="made")
+    before = len(notification_manager.records)
+    work = on_calibrated(find_elements, layer, cube)
+    for _ in range(2):
+        work(progress=ignore_progress)
+    told = [str(note.message) for note in notification_manager.records[before:]]
+    assert len([note for note in told if "may be Ca" in note]) == 1

@@ -22,6 +22,7 @@ from napari_xrf.cli.map_file import (
     memory_budget,
     output_folder,
     read_map,
+    warn_of_peaks,
 )
 from napari_xrf.cli.model_options import folder_option
 from napari_xrf.cli.names import elements_of, names_of
@@ -179,6 +180,7 @@ def write_element_maps(
 
     known = calibrate_map(measured, progress=console.progress)
     maps = map_elements(known, elements, method=method, progress=console.progress)
+    warn_of_peaks(known, console)
     unseen = () if elements is None else unseen_families(known, maps.families, progress=console.progress)
     if unseen:
         console.warn((f"{', '.join(unseen)} not seen in the sum spectrum: the maps of these may be noise",))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xrf.cli.console import Answer, Console, table
-from napari_xrf.cli.map_file import calibrated, check_output, map_file_options, read_map
+from napari_xrf.cli.map_file import calibrated, check_output, map_file_options, read_map, warn_of_peaks
 from napari_xrf.core.display import size_text
 from napari_xrf.core.emission_lines import parse_elements
 from napari_xrf.core.errors import InvalidInput
@@ -111,6 +111,7 @@ def list_elements(arguments: argparse.Namespace, console: Console) -> Answer:
     found = find_elements(known, progress=console.progress)
     if not found and not known.doubt:
         console.warn((f"No element was found ({known.message}).",))
+    warn_of_peaks(known, console)
     data = [
         {
             "element": entry.element,

@@ -115,6 +115,11 @@ def calibrated(cube: SpectralCube, console: Console) -> CalibratedMap:
     return known
 
 
+def warn_of_peaks(known: CalibratedMap, console: Console) -> None:
+    """Warn of peaks that hold much of a map's spectrum and are no found element's, once these were sought."""
+    console.warn(tuple(f"{peak}." for peak in known.unnamed_peaks))
+
+
 def check_folder(path: Path) -> Path:
     """Return the folder if it can be made and written to, without making it: before the long work.
 

@@ -21,6 +21,7 @@ from napari_xrf.maps.calibration.refinement import calibrate
 from napari_xrf.maps.identification.elements import FoundElement, identify
 from napari_xrf.maps.identification.explanation import Explanation, explain
 from napari_xrf.maps.identification.judgement import ElementEvidence
+from napari_xrf.maps.identification.unnamed_peaks import UnnamedPeak, unnamed_peaks
 from napari_xrf.maps.spectra.setting import Setting, setting_of
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.excitation import instrument_of
@@ -39,6 +40,7 @@ class _Told:
     explained: Explanation | None = None  # large: until elements are sought
     evidence: tuple[ElementEvidence, ...] | None = None
     elements: tuple[FoundElement, ...] | None = None
+    unnamed: tuple[UnnamedPeak, ...] = ()
     given: bool = False  # whether these were stated rather than found
     others: dict[str, Any] = field(default_factory=dict)  # by what they are
 
@@ -121,6 +123,14 @@ class CalibratedMap:
     def elements(self) -> tuple[FoundElement, ...]:
         """What :func:`find_elements` finds, by rising atomic number."""
         return find_elements(self)
+
+    @property
+    def unnamed_peaks(self) -> tuple[UnnamedPeak, ...]:
+        """Peaks that hold much of the sum spectrum, and that no found element explains.
+
+        Empty while nobody has sought the elements, and where they were given.
+        """
+        return self._told.unnamed
 
     @property
     def evidence(self) -> tuple[ElementEvidence, ...]:
@@ -238,6 +248,8 @@ def find_elements(measured: Measured, *, progress: Progress = ignore_progress) -
             explained = known.explained(progress)
             found = identify(known.cube, known.setting, explained, progress)
             told.evidence = explained.weighed
+            if not known.doubt:
+                told.unnamed = unnamed_peaks(explained, {one.element for one in found})
         if known.doubt:  # on a wrong axis every name is wrong
             found = tuple(replace(one, probability=min(one.probability, 0.5)) for one in found)
         told.elements, told.explained = found, None

@@ -33,6 +33,7 @@ from napari_xrf.maps.calibration.axis_search import (
     scored_axes,
 )
 from napari_xrf.maps.identification.explanation import Explanation, explain, explain_again
+from napari_xrf.maps.identification.unnamed_peaks import unnamed_peaks
 from napari_xrf.maps.spectra.background import estimate_background
 from napari_xrf.maps.spectra.joint_fit import Problem
 from napari_xrf.maps.spectra.peaks import Peak, find_peaks, without_spikes
@@ -51,6 +52,8 @@ _FAR, _LACKING = 12.0, 1000.0
 _NARROWEST_EV = 90.0  # at Mn Kα: the best drift detectors
 _WIDTH_STEP = 0.1  # of the FWHM squared, keV²: one standard deviation, more of what is wider
 _REFINEMENTS = 8
+# Of the Fano factor: one standard deviation, and the least; log-odds by which other widths must be better.
+_FANO_PART, _LEAST_FANO, _OTHER_WIDTHS = 0.15, 0.01, 25.0
 _APART_KEV = 0.008  # between axes from which both are refined
 _RIVAL_KEV, _SURE = 0.03, 5.0  # an axis that far off within these log-odds casts doubt
 _OUTDONE = 0.4  # part of the peaks that another axis explains more
@@ -165,7 +168,29 @@ def _completed(
     if explained.best.misfit > _POOR:  # something is missing
         fine, explained = _with_all_elements(counts, fine, elements, progress)
         fine, explained = _straightened(counts, fine, explained, progress)
-    return fine, explained
+    return _of_other_widths(counts, fine, explained, elements, progress)
+
+
+def _of_other_widths(
+    counts: Array, fine: Setting, explained: Explanation, elements: tuple[str, ...], progress: Progress
+) -> tuple[Setting, Explanation]:
+    """Refine how the resolution depends on energy where stray peaks stand for usual elements' lines.
+
+    Programs that make spectra, and detectors other than of silicon, have peaks of other widths.
+    """
+    there = {one.element for one in explained.elements}
+    instead = {one for peak in unnamed_peaks(explained, there) for one in peak.elements[:1]}
+    if not instead:
+        return fine, explained
+    known = tuple(there | instead)
+    lines = explain(counts, fine, elements, known, thorough=False, progress=progress)
+    lines = explain_again(counts, fine, lines, strays=False, progress=progress)
+    other, _ = _refine(counts, fine, lines, progress, spreads=True)
+    again = explain(counts, other, elements, known, thorough=False, progress=progress)
+    temper = min(explained.best.misfit, again.best.misfit)
+    if again.best.score(temper) < explained.best.score(temper) + _OTHER_WIDTHS:
+        return fine, explained
+    return other, again
 
 
 def _cut_off(counts: Array) -> float | None:
@@ -442,13 +467,16 @@ def _with_fwhm(detector: Detector, squared: float) -> Detector:
 
 
 def _refine(
-    counts: Array, setting: Setting, explained: Explanation, progress: Progress
+    counts: Array, setting: Setting, explained: Explanation, progress: Progress, spreads: bool = False
 ) -> tuple[Setting, Explanation]:
-    """Gauss-Newton steps on axis, resolution and scatter with everything the spectrum shows."""
+    """Gauss-Newton steps on axis, resolution and scatter with everything the spectrum shows.
+
+    ``spreads``: whether the resolution may also depend otherwise on energy than by pairs in silicon.
+    """
     for _ in range(_REFINEMENTS):
-        towards = _best_step(setting, explained)
+        towards = _best_step(setting, explained, spreads)
         for part in (1.0, 0.4):
-            trial = _stepped(setting, towards * part)
+            trial = _stepped(setting, towards * part, spreads)
             again = explain_again(counts, trial, explained, progress=progress)
             temper = explained.best.misfit
             gained = again.best.score(temper) - explained.best.score(temper)
@@ -462,8 +490,11 @@ def _refine(
     return setting, explained
 
 
-def _best_step(setting: Setting, explained: Explanation) -> Array:
-    """Return how far to move offset, gain, width and, of what is scattered, angle and spread, one sd each."""
+def _best_step(setting: Setting, explained: Explanation, spreads: bool) -> Array:
+    """Return how far to move offset, gain, width, and so on, one standard deviation each.
+
+    ``spreads``: whether the charge pairs' spread comes next. Last, of what is scattered: angle and spread.
+    """
     columns, best = explained.spectrum, explained.best
     names = [columns.names[k] for k in best.index]
     peaks = [k for k, name in enumerate(names) if not name.startswith(("continuum", "stray", "pile-up"))]
@@ -479,6 +510,8 @@ def _best_step(setting: Setting, explained: Explanation) -> Array:
         slope * axis.energies * GAIN,
         widening * (wider / FWHM_PER_SIGMA) ** 2,
     ]
+    by_pairs = 1e-3 * setting.detector.fano * setting.detector.pair_energy_ev  # variance, keV² per keV
+    directions += [widening * _FANO_PART * by_pairs * (axis.energies - MN_KA_KEV)] * spreads
     directions += _scatter_directions(explained, names)
     # Beside what may be wrong with single families, so that a tail does not pass for a worse resolution.
     moves = np.concatenate([columns.grouped(np.array(directions)), best.problem.deviations])
@@ -486,17 +519,21 @@ def _best_step(setting: Setting, explained: Explanation) -> Array:
     return problem.fit(best.index).deviations[: len(directions)]
 
 
-def _stepped(setting: Setting, moved: Array) -> Setting:
+def _stepped(setting: Setting, moved: Array, spreads: bool) -> Setting:
     """Return the setting moved by what :func:`_best_step` tells, but not too far at once."""
     offset = float(np.clip(moved[0] * OFFSET_KEV, -0.03, 0.03))
     gain = float(np.clip(moved[1] * GAIN, -0.003, 0.003))
     changed = _moved(setting, offset, gain)
     now, wider = _width_step(setting)
     squared = now**2 + float(np.clip(moved[2], -1.0, 1.0)) * wider**2
-    changed = changed.refined(changed.energy, _with_fwhm(setting.detector, squared))
-    if moved.size > 3:
-        angle = setting.scatter_deg + float(np.clip(moved[3] * _ANGLE_DEG, -12, 12))
-        spread = setting.spread_deg + float(np.clip(moved[4] * _SPREAD_DEG, -4, 4))
+    detector, scattered = setting.detector, moved[3 + spreads :]
+    if spreads:
+        factor = 1 + _FANO_PART * float(np.clip(moved[3], -2.0, 2.0))
+        detector = replace(detector, fano=max(detector.fano * factor, _LEAST_FANO))
+    changed = changed.refined(changed.energy, _with_fwhm(detector, squared))
+    if scattered.size:
+        angle = setting.scatter_deg + float(np.clip(scattered[0] * _ANGLE_DEG, -12, 12))
+        spread = setting.spread_deg + float(np.clip(scattered[1] * _SPREAD_DEG, -4, 4))
         changed = replace(
             changed,
             scatter_deg=float(np.clip(angle, *_ANGLE_RANGE_DEG)),

@@ -58,10 +58,10 @@ def expected_reflections(spectrum: SpectrumFit, best: Explained) -> tuple[Stray,
 
 def _of_tube(ladder: Array, spectrum: SpectrumFit) -> NDArray[np.bool_]:
     """Whether the anode's own lines stand at energies in keV, whose peaks a reflection there only raises."""
-    rows = [
-        column for name, column in zip(spectrum.names, spectrum.columns, strict=True) if "elastic" in name
-    ]
-    of_tube = np.array([column / column.max() for column in rows]).max(axis=0, initial=0.0)
+    of_tube = np.zeros_like(spectrum.energies)  # where no tube's lines are, nothing is
+    for name, column in zip(spectrum.names, spectrum.columns, strict=True):
+        if "elastic" in name:
+            of_tube = np.maximum(of_tube, column / column.max())
     return np.asarray(np.interp(ladder, spectrum.energies, of_tube) > _ON_LINE)
 
 

@@ -133,7 +133,7 @@ def elements_of(
     if not wanted:
         raise InvalidInput("no element was found to quantify", "Name the elements")
     told = ("carbon is taken for a coating and left out; name it in the elements to count it",)
-    return wanted, (), told if coated else ()
+    return wanted, (), (*(told if coated else ()), *map(str, known.unnamed_peaks))
 
 
 def quantify_region(

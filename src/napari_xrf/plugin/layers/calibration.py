@@ -28,10 +28,14 @@ def calibrate_layer(layer: Any, cube: SpectralCube, *, progress: Progress) -> Ca
 
 
 def on_calibrated(work: Callable[..., Any], layer: Any, cube: SpectralCube) -> Callable[..., Any]:
-    """Return a job's work that is given the calibrated map of a layer first."""
+    """Return a job's work that is given the calibrated map of a layer first, and tells its unnamed peaks."""
 
     def work_on_it(*arguments: Any, progress: Progress, **options: Any) -> Any:
         measured = calibrate_layer(layer, cube, progress=progress)
-        return work(measured, *arguments, progress=progress, **options)
+        told = measured.unnamed_peaks
+        made = work(measured, *arguments, progress=progress, **options)
+        for peak in () if told else measured.unnamed_peaks:  # of elements that this work has sought
+            warn(f"{layer.name}: {peak}")
+        return made
 
     return work_on_it
