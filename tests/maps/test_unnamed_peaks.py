@@ -54,3 +54,15 @@ def test_what_a_tube_scatters_is_not_told(formula):
     known = calibrate_map(SpectralCube(counts[None, None], made.energy, excitation=made.excitation))
     assert find_elements(known)
     assert known.unnamed_peaks == ()
+
+
+@pytest.mark.parametrize(
+    ("element", "lines"),
+    [("Mo", ((17.44, 180.0), (19.61, 30.0))), ("W", ((8.39, 120.0), (9.68, 90.0), (11.28, 14.0)))],
+)
+def test_lines_that_may_be_of_the_sample_or_of_a_tube_that_nobody_stated_are_told(element, lines):
+    known = calibrate_map(map_of(ALPHA["Ca"], BETA["Ca"], ALPHA["Fe"], BETA["Fe"], *lines, total=3e5))
+    named = {one.element for one in find_elements(known)}
+    told = {each for peak in known.unnamed_peaks if peak.anode for each in peak.elements}
+    assert element in named | told
+    assert known.setting.anode not in named

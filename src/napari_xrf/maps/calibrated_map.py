@@ -249,7 +249,8 @@ def find_elements(measured: Measured, *, progress: Progress = ignore_progress) -
             found = identify(known.cube, known.setting, explained, progress)
             told.evidence = explained.weighed
             if not known.doubt:
-                told.unnamed = unnamed_peaks(explained, {one.element for one in found})
+                stated = known.cube.excitation.anode is not None
+                told.unnamed = unnamed_peaks(explained, {one.element for one in found}, stated)
         if known.doubt:  # on a wrong axis every name is wrong
             found = tuple(replace(one, probability=min(one.probability, 0.5)) for one in found)
         told.elements, told.explained = found, None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_xrf.maps.identification.explanation import Explanation
+from napari_xrf.maps.spectra.scatter import USUAL_ANODE
 from napari_xrf.maps.spectra.spectrum_fit import USUAL_LOG_ODDS, Explained, SpectrumFit
 
 _LEAST_PART, _SIGNIFICANT = 0.01, 5.0  # of all counts; standard errors
@@ -24,8 +25,14 @@ class UnnamedPeak:
     energy: float  # keV
     part: float  # of all counts
     elements: tuple[str, ...]  # whose main line lies there, the likeliest first
+    anode: bool = False  # whether it is taken for a tube's, of an anode that nobody stated
 
     def __str__(self) -> str:
+        if self.anode:
+            return (
+                f"a peak at {self.energy:.2f} keV with {100 * self.part:.0f} % of the counts is taken for the"
+                f" tube's {self.elements[0]}, since nothing says what excites the sample, which may hold it"
+            )
         why = "no usual element has its main line there: a crystal may reflect or the source scatter it"
         if self.elements:
             why = f"it may be {' or '.join(self.elements)}, but its shape or other lines do not fit"
@@ -33,13 +40,20 @@ class UnnamedPeak:
         return f"{peak} is explained by no element found; {why}"
 
 
-def unnamed_peaks(explained: Explanation, found: Collection[str]) -> tuple[UnnamedPeak, ...]:
+def unnamed_peaks(
+    explained: Explanation, found: Collection[str], anode_is_stated: bool = True
+) -> tuple[UnnamedPeak, ...]:
     """Return the peaks of an explained spectrum that none of the found elements makes, the largest first.
 
     Reflections of crystals, lines that are wider than the detector's or lack their siblings, and elements
     that were not sure enough to be reported stand there. What a metal's lattice reflects and what the source
-    scatters is known to be no element, and is left out.
+    scatters is known to be no element, and is left out; but of an anode that nobody stated, rhodium excepted,
+    which samples hardly hold.
     """
+    return (*_of_no_element(explained, found), *([] if anode_is_stated else _of_guessed_anode(explained)))
+
+
+def _of_no_element(explained: Explanation, found: Collection[str]) -> tuple[UnnamedPeak, ...]:
     spectrum, best = explained.spectrum, explained.best
     names = [spectrum.names[k] for k in best.index]
     unreported = {
@@ -76,6 +90,21 @@ def unnamed_peaks(explained: Explanation, found: Collection[str]) -> tuple[Unnam
             peaks.append(UnnamedPeak(at, part, _at_line(spectrum, at)))
         unnamed[near] = 0
     return tuple(peaks)
+
+
+def _of_guessed_anode(explained: Explanation) -> list[UnnamedPeak]:
+    spectrum, best = explained.spectrum, explained.best
+    anode, counts = spectrum.setting.anode, float(spectrum.counts.sum())
+    scattered = {
+        spectrum.names[k]: (amplitude / counts, spectrum.columns[k])
+        for k, amplitude in zip(best.index, best.fit.amplitudes, strict=True)
+        if spectrum.names[k].endswith("elastic")
+    }
+    if anode in (None, USUAL_ANODE):
+        return []
+    part, column = max(scattered.values(), key=lambda one: one[0], default=(0.0, spectrum.energies))
+    at = float(spectrum.energies[int(column.argmax())])
+    return [UnnamedPeak(at, part, (anode,), anode=True)] if part >= _LEAST_PART else []
 
 
 def _is_of_source(spectrum: SpectrumFit, best: Explained, top: int) -> bool:
