@@ -55,7 +55,7 @@ def main() -> None:
             rock(arguments.counts, seed, wrong),
         )
         print(f"seed {seed}: accuracy without those distortions {accuracy(model, ideal):.4f}")
-        print(f"{'':24s} accuracy   held-out          distance       entropy        share   gain CPU s")
+        print(f"{'':24s} accuracy   held-out          likelihood                   distance       entropy        share   gain CPU s")
         before = accuracy(model, distorted)
         print(f"{'before':24s} {before:8.4f}")
         for name, options in ways(arguments.steps).items():
@@ -64,10 +64,11 @@ def main() -> None:
             begun = time.process_time()
             result = adapt(model, distorted.cube, seed=seed, options=options)
             spent = time.process_time() - begun
-            held = result.figures["accuracy"]
+            held, likely = result.figures["accuracy"], result.figures["likelihood"]
             now = accuracy(result.model, distorted)
             print(
                 f"{name:24s} {now:8.4f}   {held.before:.4f} → {held.after:.4f}   "
+                f"{likely.before:.4f} → {likely.after:.4f} ± {likely.standard_error:.4f}   "
                 f"{result.before.distance:.3f} → {result.after.distance:.3f}  "
                 f"{result.before.entropy:.3f} → {result.after.entropy:.3f}  "
                 f"{result.share:4.2f} {result.gain:+6.3f} {spent:5.0f}",

@@ -161,14 +161,15 @@ def calibrate(source: Map, *, progress: Progress = ignore_progress) -> Calibrate
 def find_elements(source: Map, *, progress: Progress = ignore_progress) -> tuple[FoundElement, ...]:
     """Find the elements of a map; see :mod:`napari_xrf.maps.identification.elements`.
 
-    A Python warning tells of an energy axis that is in doubt, and of large peaks that none of them explains.
+    A Python warning tells of an energy axis that is in doubt, of energies at which nothing is recorded, and
+    of large peaks that none of them explains.
     """
     from napari_xrf.maps.calibrated_map import calibrate_map
     from napari_xrf.maps.calibrated_map import find_elements as find
 
     known = calibrate_map(_map_of(source, progress), progress=progress)
     found = find(known, progress=progress)
-    for note in filter(None, (known.doubt, *map(str, known.unnamed_peaks))):
+    for note in filter(None, (known.doubt, *known.blind_windows, *map(str, known.unnamed_peaks))):
         warnings.warn(note, stacklevel=3)  # beyond the check of arguments
     return found
 

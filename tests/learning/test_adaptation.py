@@ -1,3 +1,4 @@
+import copy
 import json
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,15 @@ from napari_xrf.core.errors import Cancelled, InvalidInput
 from napari_xrf.core.label_map import LabelClass
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.learning.adaptation.adaptation import AdaptationOptions, adapt
-from napari_xrf.learning.adaptation.figures import FigureChange, compare, find_gain, partners, run, scores
+from napari_xrf.learning.adaptation.figures import (
+    FigureChange,
+    compare,
+    find_gain,
+    map_likelihood,
+    partners,
+    run,
+    scores,
+)
 from napari_xrf.learning.adaptation.recordings import (
     record_otherwise,
     recording_shares,
@@ -153,6 +162,20 @@ def test_what_harms_is_not_kept(model, rock, tmp_path):
     kept = load_model(tmp_path / "model.safetensors").network.state_dict()
     assert all((kept[name] == value).all() for name, value in model.network.state_dict().items())
     assert json.loads((tmp_path / "adaptation.json").read_text())["kept"] is False
+
+
+def test_names_that_lump_a_map_together_explain_it_worse(model):
+    spectra = spectra_of(np.arange(200) // 2 % 3, np.full(200, 400.0), RNG(5)).astype(np.float32)
+    lumping = replace(model, network=copy.deepcopy(model.network))
+    for parameter in lumping.network.parameters():
+        parameter.data.zero_()
+    apart, together = (
+        map_likelihood(each, spectra, torch.device("cpu"))["likelihood"] for each in (model, lumping)
+    )
+    assert apart.shape == (200,)
+    assert compare({"likelihood": apart}, {"likelihood": together})["likelihood"].is_worse(2.0)
+    cut = replace(model, description=replace(model.description, task="spectra", outputs=("code",)))
+    assert map_likelihood(cut, spectra, torch.device("cpu")) == {}
 
 
 def test_an_adapted_model_tells_its_story(model, rock, tmp_path):

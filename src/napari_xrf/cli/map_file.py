@@ -112,6 +112,7 @@ def calibrated(cube: SpectralCube, console: Console) -> CalibratedMap:
     if known.doubt:
         option = "" if known.calibration.remedy else ", or give --energy OFFSET:WIDTH (keV)"
         console.warn((f"{known.doubt}. {known.remedy}{option}.",))
+    console.warn(tuple(f"{window}." for window in known.blind_windows))
     return known
 
 

@@ -216,6 +216,7 @@ def adapt_model(arguments: argparse.Namespace, console: Console) -> Answer:
 
     from napari_xrf.cli.parameter_options import parameters_from
     from napari_xrf.learning.adaptation.adaptation import adapt
+    from napari_xrf.learning.adaptation.figures import judged_on
     from napari_xrf.learning.adaptation.options import AdaptationOptions
     from napari_xrf.learning.model import choose_device
     from napari_xrf.learning.weights import load_model
@@ -241,7 +242,7 @@ def adapt_model(arguments: argparse.Namespace, console: Console) -> Answer:
     files = [str(folder / name) for name in ("model.safetensors", "adaptation.json")]
     before, after = asdict(result.before), asdict(result.after)
     held = result.figures
-    changes = [(f"{name} on held-out spectra", held[name].before, held[name].after) for name in held]
+    changes = [(f"{name} on {judged_on(name)}", held[name].before, held[name].after) for name in held]
     changes += [(f"{name} on the map", before[name], after[name]) for name in before]
     rows = [(name.replace("_", " "), f"{old:.4f}", f"{new:.4f}") for name, old, new in changes]
     kept = "the adapted weights are kept" if result.kept else "the original weights are kept"

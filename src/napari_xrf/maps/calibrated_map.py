@@ -22,6 +22,7 @@ from napari_xrf.maps.identification.elements import FoundElement, identify
 from napari_xrf.maps.identification.explanation import Explanation, explain
 from napari_xrf.maps.identification.judgement import ElementEvidence
 from napari_xrf.maps.identification.unnamed_peaks import UnnamedPeak, unnamed_peaks
+from napari_xrf.maps.spectra.blind_windows import blind_windows
 from napari_xrf.maps.spectra.setting import Setting, setting_of
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.physics.excitation import instrument_of
@@ -123,6 +124,11 @@ class CalibratedMap:
     def elements(self) -> tuple[FoundElement, ...]:
         """What :func:`find_elements` finds, by rising atomic number."""
         return find_elements(self)
+
+    @cached_property
+    def blind_windows(self) -> tuple[str, ...]:
+        """Which energies hold no counts though they hold many beside them, in a sentence, if any."""
+        return blind_windows(self.sum_spectrum, self.setting)
 
     @property
     def unnamed_peaks(self) -> tuple[UnnamedPeak, ...]:

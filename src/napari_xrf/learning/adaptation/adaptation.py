@@ -21,7 +21,16 @@ from napari_xrf.core.errors import InvalidInput
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.io.atomic_write import made_folder, write_json
-from napari_xrf.learning.adaptation.figures import FigureChange, MapFigures, compare, find_gain, run, scores
+from napari_xrf.learning.adaptation.figures import (
+    FigureChange,
+    MapFigures,
+    compare,
+    find_gain,
+    judged_on,
+    map_likelihood,
+    run,
+    scores,
+)
 from napari_xrf.learning.adaptation.options import AdaptationOptions
 from napari_xrf.learning.adaptation.recordings import sample_map
 from napari_xrf.learning.adaptation.steps import FineTuning
@@ -42,8 +51,8 @@ class AdaptationResult:
     """An adapted model, and what speaks for it."""
 
     model: Model  # the adapted one, or the original where it was not kept
-    # Of the held-out spectra, before and after. They are synthetic: they tell what was not lost, not what was
-    # won on the map
+    # Of the held-out spectra, before and after; they are synthetic: they tell what was not lost, not what was
+    # won on the map. "likelihood" is of the map's own spectra, see map_likelihood
     figures: Mapping[str, FigureChange]
     # before, after: figures on the map, of the original and of the adapted weights, kept or not
     before: MapFigures
@@ -91,10 +100,11 @@ def adapt(
 
     Each spectrum of the map is brought together with a labelled one that holds what the model sees in it,
     so that a map of three minerals is not made to look like forty. Figures on held-out labelled spectra,
-    the same for the same seed, are compared before and after; where one fell by more than ``tolerance``
-    standard errors of its change, the weights go back towards the original ones, in steps of a quarter of the
-    way (between fine-tuned and original weights lie ones that are good on both: Wortsman et al.,
-    arXiv:2109.01903); where no step will do, the original is returned and ``kept`` is False.
+    the same for the same seed, and how well a mineral model's names explain the map are compared before and
+    after; where one fell by more than ``tolerance`` standard errors of its change, the weights go back
+    towards the original ones, in steps of a quarter of the way (between fine-tuned and original weights lie
+    ones that are good on both: Wortsman et al., arXiv:2109.01903); where no step will do, the original is
+    returned and ``kept`` is False.
 
     Raises InvalidInput when the model decides nothing (task "spectra") or does not say what it was trained
     on, the source has other names or another axis, or the map has too few counts.
@@ -120,7 +130,8 @@ def adapt(
     original = Model(description, copy.deepcopy(model.network).to(where))
 
     def judge(each: Model) -> dict[str, NDArray[np.float64]]:
-        return scores(each.description, run(each, held.counts, where), held.targets)
+        figures = scores(each.description, run(each, held.counts, where), held.targets)
+        return figures | map_likelihood(each, spectra, where)
 
     first = judge(original)
     torch.manual_seed(seed)
@@ -199,13 +210,13 @@ def _judging(source: Source) -> Source:
 def _notes(result: AdaptationResult, worse: list[str]) -> tuple[str, ...]:
     figures, before, after, share = result.figures, result.before, result.after, result.share
     notes = [
-        f"the {name} on held-out spectra fell from {figures[name].before:.4f} to {figures[name].after:.4f}, "
+        f"the {name} on {judged_on(name)} fell from {figures[name].before:.4f} to {figures[name].after:.4f}, "
         "more than its error allows: the original weights are kept"
         for name in worse
     ]
     if 0 < share < 1:
         notes.append(
-            f"held-out spectra allow {100 * share:.0f} % of the way from the original to the adapted weights"
+            f"what judges it allows {100 * share:.0f} % of the way from the original to the adapted weights"
         )
     if not worse and after.distance > before.distance and after.entropy > before.entropy:
         notes.append("on the map the features lie no closer and decisions are no surer than before")

@@ -16,6 +16,7 @@ from napari_xrf.learning.model import Model, network_inputs
 
 _BLOCK = 256
 _SEARCHED = 500
+_EMPTY = 1e-4  # counts of a channel in which a map has none
 _COARSE, _FINE, _WORTH = 0.005, 0.001, 0.01
 
 
@@ -68,6 +69,33 @@ def scores(
         distance = np.abs(outputs["intensity"].double().cpu().numpy() - targets["share"])
         found["share_error"] = -distance.sum(axis=1)
     return found
+
+
+def map_likelihood(
+    model: Model, spectra: NDArray[np.float32], device: torch.device
+) -> dict[str, NDArray[np.float64]]:
+    """Return how likely each of a map's spectra (N, E) is by the mean of those of its name, per count.
+
+    The mean is of the half of the spectra that it is not in: names that lump unlike spectra together explain
+    them worse, however sure they are, and on whatever axis. Nothing of a model that names no minerals.
+    """
+    if model.description.task != "minerals":
+        return {}
+    names = probabilities(run(model, spectra, device)).argmax(dim=1).numpy()
+    found = np.empty(len(spectra))
+    for own, other in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
+        # A spectrum's worth of the whole map's mean stands in for names that the other half lacks.
+        means = np.repeat(spectra[other].mean(axis=0, keepdims=True) + _EMPTY, names.max() + 1, axis=0)
+        np.add.at(means, names[other], spectra[other])
+        logarithms = np.log(means / means.sum(axis=1, keepdims=True))
+        explained = np.einsum("ne,ne->n", spectra[own], logarithms[names[own]])
+        found[own] = explained / np.maximum(spectra[own].sum(axis=1), 1)
+    return {"likelihood": found}
+
+
+def judged_on(figure: str) -> str:
+    """Return in words which spectra a figure is of."""
+    return "the map" if figure == "likelihood" else "held-out spectra"
 
 
 def run(

@@ -74,7 +74,7 @@ def predict(
     if calibrate:
         known = calibrate_map(measured, progress=progress).checked()
         cube, notes = known.on_refined_axis, _axis_notes(known)
-        doubts = (*unsuited_to(model.description, known), *((known.doubt,) if known.doubt else ()))
+        doubts = (*unsuited_to(model.description, known), *filter(None, (known.doubt, *known.blind_windows)))
         told = excitation_found(known)
     elif told.kind is not None:  # what a file does not say, and no peak shows, cannot be held against a model
         doubts = unsuited_to(model.description, cube)

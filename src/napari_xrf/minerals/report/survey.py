@@ -125,7 +125,7 @@ def _doubts(
     """Return what was found, but not for sure."""
     several = not known.cube.is_one_spectrum
     told = [known.doubt] if known.doubt else []
-    told += map(str, known.unnamed_peaks)
+    told += [*known.blind_windows, *map(str, known.unnamed_peaks)]
     unsure = [f"{each.element} ({each.probability:.0%})" for each in elements if each.probability < SURE]
     if unsure:
         told.append(f"elements that may be something else: {', '.join(unsure)}")

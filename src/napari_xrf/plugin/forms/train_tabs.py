@@ -222,8 +222,10 @@ def values_text(values: Mapping[str, Mapping[str, Any]]) -> str:
 
 def adaptation_rows(result: Any) -> list[tuple[str, ...]]:
     """Return (figure, before, after, error) of an adaptation: on held-out spectra, then on the map."""
+    from napari_xrf.learning.adaptation.figures import judged_on
+
     rows = [
-        (f"{name}, held-out spectra", change.before, change.after, f"{change.standard_error:.4f}")
+        (f"{name}, {judged_on(name)}", change.before, change.after, f"{change.standard_error:.4f}")
         for name, change in result.figures.items()
     ]
     before, after = vars(result.before), vars(result.after)

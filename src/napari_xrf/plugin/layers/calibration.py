@@ -21,8 +21,12 @@ def calibrate_layer(layer: Any, cube: SpectralCube, *, progress: Progress) -> Ca
     """Return the calibrated map of a layer's cube, made at the first call."""
     kept = kept_map(layer, cube)
     measured = calibrate_map(kept, progress=progress)
-    if measured.doubt and measured is not kept:
-        warn(f"{layer.name}: {measured.doubt}. {measured.remedy}")
+    if measured is not kept:
+        for note in (
+            *([f"{measured.doubt}. {measured.remedy}"] if measured.doubt else ()),
+            *measured.blind_windows,
+        ):
+            warn(f"{layer.name}: {note}")
     layer.metadata[_KEY] = measured
     return measured
 
