@@ -55,7 +55,10 @@ def main() -> None:
             rock(arguments.counts, seed, wrong),
         )
         print(f"seed {seed}: accuracy without those distortions {accuracy(model, ideal):.4f}")
-        print(f"{'':24s} accuracy   held-out          likelihood                   distance       entropy        share   gain CPU s")
+        print(
+            f"{'':24s} accuracy   held-out          likelihood                   "
+            "distance       entropy        share   gain CPU s"
+        )
         before = accuracy(model, distorted)
         print(f"{'before':24s} {before:8.4f}")
         for name, options in ways(arguments.steps).items():
