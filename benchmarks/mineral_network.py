@@ -15,12 +15,13 @@ import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from benchmarks.independent.element_set import Case, make_case
 from benchmarks.independent.rock_maps import Draws
-from benchmarks.mineral_rocks import calibration_error, rock_map, score
+from benchmarks.mineral_rocks import calibration_error, rock_map, score, sureness
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import softmax
@@ -157,10 +158,11 @@ def _answer(model: str, cube: nx.SpectralCube) -> tuple[str, float]:
 def rocks(options: argparse.Namespace, models: Sequence[Model]) -> list[FigureTable]:
     """Judge the rock maps of other code, with minerals given and with all of them."""
     rows: dict[str, dict[str, float]] = {}
-    for rock in options.rocks.split(","):
+    without_list = []
+    for rock, seed in product(options.rocks.split(","), options.seeds or [options.seed]):
         for counts in map(float, options.counts.split(",")):
             draws = Draws(counts, options.size, preset=options.preset)
-            made = rock_map(rock, options.seed, draws, options.folder)
+            made = rock_map(rock, seed, draws, options.folder)
             for model in options.models:
                 for told, names in (("given", made.listed), ("all", None)):
                     try:
@@ -169,8 +171,19 @@ def rocks(options: argparse.Namespace, models: Sequence[Model]) -> list[FigureTa
                         print(f"{rock} {told} {model}: {error}")
                         continue
                     figures = asdict(score(made, found.label_map, names is None))
-                    rows[f"{rock}, {counts:g}, {told}, {Path(model).stem}"] = figures
-    return [FigureTable("Rock maps", rows)]
+                    if names is None:
+                        without_list.append(sureness(made, found.label_map))
+                    rows[f"{rock} {seed}, {counts:g}, {told}, {Path(model).stem}"] = figures
+    confidence, right = map(np.concatenate, zip(*without_list, strict=True))
+    sure = confidence >= 0.9
+    together = {
+        "pixels": float(confidence.size),
+        "calibration error": calibration_error(confidence, right),
+        "of 0.9 and more": float(sure.mean()),
+        "confidence of these": float(confidence[sure].mean()),
+        "right of these": float(right[sure].mean()),
+    }
+    return [FigureTable("Rock maps", rows), FigureTable("All maps together, no list", {"all": together})]
 
 
 Grain = tuple[

@@ -98,6 +98,16 @@ def score(made: RockMap, labels: LabelMap, auto: bool, seconds: float = 0.0) -> 
     )
 
 
+def sureness(made: RockMap, labels: LabelMap) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Return the confidence of named pixels, and whether their names hold the main mineral."""
+    names = {entry.label: members_of(entry.name) for entry in labels.classes}
+    main, found = made.fractions.argmax(axis=2), labels.labels
+    named = (found != UNKNOWN_LABEL) & (found > 0)
+    assert labels.confidence is not None
+    right = [made.names[one] in names[label] for one, label in zip(main[named], found[named], strict=True)]
+    return np.asarray(labels.confidence)[named], np.array(right)
+
+
 def calibration_error(confidence: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
     """Return the mean distance of confidence and accuracy over bins of confidence, weighted by pixels."""
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)

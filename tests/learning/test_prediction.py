@@ -103,6 +103,9 @@ def test_a_denoised_cube_is_in_counts():
     prediction = predict_spectra(model, drawn.counts.astype(np.uint32), source.axis, outputs=["spectrum"])
     assert prediction.code is None
     assert np.allclose(prediction.spectrum.sum(axis=2)[:, 0], drawn.counts.sum(axis=1), rtol=1e-3)
+    assert any("denoise" in note for note in prediction.doubts)
+    features = predict_spectra(model, drawn.counts.astype(np.uint32), source.axis, outputs=["code"])
+    assert features.doubts == ()
 
 
 def test_what_cannot_be_is_told(mineral_model, element_model, rock):

@@ -30,6 +30,7 @@ from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_ma
 _Ask = Callable[[NDArray[np.generic], EnergyAxis, int], dict[str, NDArray[np.float32]]]
 _BATCH = 512
 _BLOCK_BYTES = 8 * 2**20
+_NO_DENOISING = "its spectra hold what its training showed, nothing else: take denoise to denoise a map"
 _LEAST_COVERED, _LEAST_TOLD = 0.5, 0.1  # of the model's axis that a cube must cover
 
 
@@ -78,6 +79,8 @@ def predict(
         told = excitation_found(known)
     elif told.kind is not None:  # what a file does not say, and no peak shows, cannot be held against a model
         doubts = unsuited_to(model.description, cube)
+    if model.description.task == "spectra" and "spectrum" in chosen:
+        doubts = (*doubts, _NO_DENOISING)
     check_range(cube.energy, model.description)
     ask = _asked(model, chosen, device, told if conditions is None else conditions)
     kept = math.inf if memory_budget is None else budget_of(memory_budget) / 4 / len(chosen)
