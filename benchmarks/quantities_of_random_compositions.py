@@ -8,7 +8,8 @@ but with ``--told``; the axis is known. Two in three are oxides of 4 to 9 elemen
 6; one element may be a trace. That they hold no volatiles is told, but with ``--natural``. Elements are
 named to the program, oxygen only under electrons, which show its line. Bethe's formula with one set of
 constants is twice off between L and K lines: under electrons only elements whose K lines show are drawn.
-With ``--keep`` a run that was broken off goes on where it was.
+Under a tube oxides scatter coherently as powders of one to three crystals, which nobody tells, but with
+``--alone``; alloys as single atoms. With ``--keep`` a run that was broken off goes on where it was.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import xraylib
 from benchmarks.independent.cross_sections import atomic_number, formula_fractions
 from benchmarks.independent.element_set import stopped_light
 from benchmarks.independent.m4_response import respond
+from benchmarks.independent.oxide_crystals import CRYSTALS, SILICATES
 from benchmarks.independent.presets import energy_axis, excitation_of, read_preset
 
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -53,6 +55,7 @@ PRESETS = {"tube": "m4-tornado", "electron": "sem-eds", "monochromatic": "synchr
 ENERGIES = {"electron": (15.0, 20.0, 25.0, 30.0), "monochromatic": (7.0, 10.0, 12.0, 15.0, 18.0, 25.0)}  # keV
 LEAST_KEV, HAS_L, MOST_LIGHT = 0.9, 27, 0.15
 RH_KA_KEV = 20.2  # of the anode of every preset
+SILICATE, MOST_MINERALS = 0.05, 3
 DRY, USUAL_LIGHT = 0.33, 0.1  # part of samples without light matter, and the mean of the others'
 ANGLE_DEG, LENS, WINDOW = {"tube": 8.0, "electron": 4.0, "monochromatic": 8.0}, 0.12, 0.2
 
@@ -121,6 +124,17 @@ def shows_line(element: str, kev: float) -> bool:
     )
 
 
+def random_minerals(fractions: dict[str, float], generator: np.random.Generator) -> dict[str, float]:
+    """Return one to three crystals, and the share of each, whose coherent scattering oxides have.
+
+    Silicates, where there is silicon.
+    """
+    pool = [name for name in CRYSTALS if (name in SILICATES) == (fractions.get("Si", 0.0) > SILICATE)]
+    chosen = generator.choice(pool, generator.integers(1, MOST_MINERALS + 1), replace=False)
+    shares = generator.dirichlet(np.ones(chosen.size))
+    return {str(name): float(share) for name, share in zip(chosen, shares, strict=True)}
+
+
 def stated_instrument(excitation: str, generator: np.random.Generator) -> dict[str, Any]:
     """Return the numbers of an instrument as its file would state them."""
     preset = copy.deepcopy(read_preset(PRESETS[excitation]))
@@ -159,10 +173,13 @@ def measured(
     counts: float,
     generator: np.random.Generator,
     stated: dict[str, Any] | None = None,
+    minerals: dict[str, float] | None = None,
 ) -> SpectralCube:
     """Return a spectrum of a thick sample, its excitation as the stated numbers have it."""
     line = RH_KA_KEV if preset["source"]["kind"] == "tube" else None
-    expected = np.maximum(respond(preset, stopped_light(preset, fractions, None, line)[1].sum(axis=0)), 0.0)
+    expected = np.maximum(
+        respond(preset, stopped_light(preset, fractions, None, line, minerals)[1].sum(axis=0)), 0.0
+    )
     drawn = generator.poisson(expected * counts / expected.sum())[None, None].astype(np.uint32)
     said = excitation_of(stated or read_preset(PRESETS[preset["source"]["kind"]]))
     return SpectralCube(drawn, energy_axis(preset), "random", excitation=said)
@@ -194,6 +211,7 @@ def main() -> None:
         choices=("even", "tailed"),
         help="iron of other valences, and light matter: even up to 15 %%, or tailed (a third without any)",
     )
+    parser.add_argument("--alone", action="store_true", help="atoms of oxides scatter one by one")
     parser.add_argument("--keep", type=Path, help="a file of results, one line a spectrum")
     arguments = parser.parse_args()
     results = list(_results(arguments))
@@ -231,14 +249,16 @@ def quantify_random(arguments: argparse.Namespace, generator: np.random.Generato
     if arguments.natural and oxides:
         fractions = as_in_nature(fractions, generator, arguments.natural)
     real = preset if arguments.told else other_instrument(preset, generator)
-    cube = measured(real, fractions, arguments.counts, generator, preset)
+    condensed = oxides and not arguments.alone and arguments.excitation == "tube"
+    minerals = random_minerals(fractions, generator) if condensed else None
+    cube = measured(real, fractions, arguments.counts, generator, preset, minerals)
     kind = "stoichiometry" if oxides else "none"
     told = arguments.oxygen == "told"
     valences = {e: valence_of(e) for e in fractions} if told else {}
     recipe = Recipe(kind if told else "auto", valences, volatile_free=not arguments.natural)
     if arguments.standard:
         basalt = as_oxides(BASALT)
-        spectrum = on_its_axis(measured(real, basalt, arguments.counts, generator, preset))
+        spectrum = on_its_axis(measured(real, basalt, arguments.counts, generator, preset, minerals))
         made, _ = calibrate_instrument(
             on_its_axis(cube).instrument,
             [Standard(spectrum, basalt)],

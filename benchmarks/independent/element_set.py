@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -175,12 +176,14 @@ def stopped_light(
     fractions: dict[str, float],
     film_ug_per_cm2: float | None = None,
     line_kev: float | None = None,
+    minerals: Mapping[str, float] | None = None,
 ) -> tuple[list[str], Array]:
     """Return the elements with lines, and the photons (elements + 1, E) stopped in the detector.
 
     The preset's source is a tube, electrons, or photons of one energy; ``voltage_kv`` holds that of each. The
     sample is thick, or a film under photons, whose scatter is left out. With the energy of the tube's main
-    line Compton peaks have the profiles of the sample's atoms, else the width of a Gaussian.
+    line Compton peaks have the profiles of the sample's atoms, else the width of a Gaussian. ``minerals``: as
+    :func:`scatter` takes them.
     """
     axis = energy_axis(preset)
     at = np.maximum(axis.energies, 0.1)
@@ -198,7 +201,7 @@ def stopped_light(
         energies, photons, names = fluorescence(fractions, _DENSITY, thickness, beam, angles)
         fine, beam = fine_photons(preset, _SCATTER_STEP)
         kept = slice(None, len(fine)), slice(len(fine), None)
-        scattered = scatter(fractions, fine, beam, angles, turning_angle(preset))
+        scattered = scatter(fractions, fine, beam, angles, turning_angle(preset), minerals)
         channels = round(_SCATTER_STEP / axis.width)
         rayleigh, compton = (
             ndimage.uniform_filter1d(deposit(axis, scattered[0][part], scattered[1][part]), channels)

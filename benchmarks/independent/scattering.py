@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 import xraylib
 from benchmarks.independent.cross_sections import atomic_number, attenuation, scattered
+from benchmarks.independent.oxide_crystals import TRANSFERS, structure_factor
 from numpy.typing import NDArray
 from scipy import ndimage
 
-_ELECTRON_KEV, _FINE_STRUCTURE = 510.999, 1 / 137.036
+_ELECTRON_KEV, _FINE_STRUCTURE, _HC_KEV_ANGSTROM = 510.999, 1 / 137.036, 12.39842
 # Momentum of electrons, atomic units; points of the logarithmic axis a channel; shells K to Q of xraylib
 _FASTEST, _STEPS, _SHELLS = 20.0, 4, 31
 
@@ -22,6 +23,7 @@ def scatter(
     photons: NDArray[np.float64],
     angles_deg: tuple[float, float],
     turned_deg: float,
+    minerals: Mapping[str, float] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return energies and photons per steradian: all of Rayleigh, then all of Compton.
 
@@ -33,8 +35,14 @@ def scatter(
         Of incidence and take-off, to the surface.
     turned_deg
         Angle through which photons turn.
+    minerals
+        Crystal → share, whose coherent scattering the sample has; None takes atoms one by one.
     """
     rayleigh, compton = scattered(fractions, energies, turned_deg)
+    if minerals:
+        transfers = 4 * np.pi * energies / _HC_KEV_ANGSTROM * np.sin(np.deg2rad(turned_deg) / 2)
+        whole = sum(share * structure_factor(name) for name, share in minerals.items())
+        rayleigh = rayleigh * np.interp(transfers, TRANSFERS, np.asarray(whole), right=1.0)
     into, out = (1 / np.sin(np.deg2rad(angle)) for angle in angles_deg)
     shifted = energies / (1 + energies / _ELECTRON_KEV * (1 - np.cos(np.deg2rad(turned_deg))))
     going_in = attenuation(fractions, energies) * into

@@ -784,7 +784,7 @@ def simulate(
     thickness_um, density
         Of a thin sample, µm and g/cm³; infinitely thick without them. A name knows its density.
     structure
-        ``"amorphous"``, ``"polycrystal"`` or ``"single-crystal"``.
+        ``"amorphous"``, ``"oxide"``, ``"polycrystal"`` or ``"single-crystal"``.
 
     Raises
     ------

