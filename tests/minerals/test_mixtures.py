@@ -10,7 +10,7 @@ from napari_xrf.minerals.labels.modal_table import modal_table
 from napari_xrf.minerals.likelihood.binned_map import BinnedMap
 from napari_xrf.minerals.likelihood.shares import learn_prior
 from napari_xrf.minerals.likelihood.templates import EnergyBins
-from napari_xrf.minerals.mixing.ends import End, are_mixtures, belief_in_ends, learn_ends
+from napari_xrf.minerals.mixing.ends import End, belief_in_ends, learn_ends, may_be_mixtures
 from napari_xrf.minerals.mixing.mixtures import Mixing, Peers
 from napari_xrf.minerals.mixing.purification import purify_ends
 from napari_xrf.minerals.mixing.unmixing import unmix
@@ -114,8 +114,8 @@ def test_two_uneven_ends_are_left_as_they_are_and_doubted():
     places = np.full((10, 10), -1, dtype=np.int16)
     places[:2] = 0
     ends = [End(each, 10, SHAPES[each], variation=0.05) for each in range(3)]
-    assert are_mixtures(ends, places, winner)
-    assert not are_mixtures(ends[:2], places, winner)
+    assert may_be_mixtures(ends, places, winner)
+    assert not may_be_mixtures(ends[:2], places, winner)
     assert belief_in_ends(ends[:2], places, winner)[0] < 1
 
 

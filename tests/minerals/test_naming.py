@@ -490,3 +490,19 @@ def test_what_shows_no_line_has_the_lines_of_what_shows_none():
     known = expected(*resins, seen(0.1, 1.0))
     assert have_same_lines([0, 1], known)
     assert not have_same_lines([0, 2], known)
+
+
+def test_an_end_that_surely_shows_an_element_is_no_mineral_without_it():
+    """Jordanite was galena, and pyromorphite cerussite, at 0.9 and more: arsenic lies under lead."""
+    known = expected(seen(0.15, 1.0), seen(0.15, 0.7))
+    known = replace(known, parts=np.array([[0.0], [0.01]]))
+    candidates = Candidates(2, [(0, 1)], np.zeros(2), np.ones(2, dtype=bool), 30.0, 0.7, True)
+
+    def name_of(first, *shows):
+        (end,) = ends_that_show(first)
+        end = replace(end, shows=frozenset(shows))
+        return name_ends([end], [EndComparison(known)], candidates, veto=True)[0].minerals
+
+    assert name_of(1.0) == (0,)
+    assert name_of(0.7) == name_of(0.7, "Ca") == name_of(0.7, "As", "Ca") == (1,)
+    assert name_of(1.0, "Ca") == name_of(0.7, "As") == ()

@@ -28,12 +28,14 @@ from napari_xrf.minerals.likelihood.sensitivity import (
 from napari_xrf.minerals.likelihood.shares import SMOOTHINGS, Band, Prior, class_shares, learn_prior
 from napari_xrf.minerals.likelihood.templates import Templates, expect_templates
 from napari_xrf.minerals.likelihood.traces import Expected, line_families
-from napari_xrf.minerals.mixing.ends import End, are_mixtures, belief_in_ends, learn_ends
+from napari_xrf.minerals.mixing.ends import End, belief_in_ends, learn_ends, may_be_mixtures
 from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.minerals.mixing.purification import purify_ends
+from napari_xrf.minerals.mixing.specks import with_specks
 from napari_xrf.minerals.naming.chosen_lists import beside_a_list
 from napari_xrf.minerals.naming.compared import EndName
 from napari_xrf.minerals.naming.comparison_of_ends import EndComparison, rough_distances
+from napari_xrf.minerals.naming.constraints import lines_of_ends
 from napari_xrf.minerals.naming.names import (
     ACCESSORY,
     RARE,
@@ -74,6 +76,7 @@ _ROUNDS = 2  # of naming and learning the sensitivity from names
 _TEACHING = 15  # ends, the largest, that choose among first guesses of the sensitivity
 # Of differences of what all ends together tell: they share the errors of the model
 _TEMPER_OF_GUESSES, _LEAST_WEIGHT = 0.1, 0.1
+_UNDECIDED, _FAR_MORE = 0.05, 0.05  # parts of the pixels, of purer ends
 _FOUND = 0.9  # probability of an element whose lines speak against names
 _SEED = 20260701
 # In minus twice the log-likelihood: what each further part of a fine-grained mixture must explain besides.
@@ -186,25 +189,17 @@ def learn_mineral_phases(
     groups = _alike(scan, columns, level)
     single, winner, told = _scan_map(taught.binned, scan, groups, progress)
     minerals = [tuple(int(columns[place]) for place in group) for group in groups]
-    ends: tuple[End, ...] = ()
-    places = np.zeros((0, 0), dtype=np.int16)
-    coarse, doubt = 1.0, tuple[str, ...]()
-    if single.prior.coherences[-1] >= _COHERENT:
-        ends, places = learn_ends(taught.binned, winner, progress)
-        if are_mixtures(ends, places, winner):
-            ends, places, coarse, note = purify_ends(taught.binned, ends, places, progress)
-            doubt = (note,)
-        else:
-            coarse, doubt = belief_in_ends(ends, places, winner)
-    mixed = bool(ends)
-    if not mixed:
-        ends = _sure_ends(taught.binned, winner, told)
     candidates = _candidates(search, minerals)
     # What no pixel of the sample needed may be a small grain, or a part everywhere.
     whole = _with_library(search, every, library, progress)
-    pure = [end for end in ends if not end.held]
-    named, sensitivity = name_phases(pure, whole, candidates, sensitivity)
-    notes = taught.notes + doubt + _told(pure, named, whole.templates.minerals)
+    namer = _Namer(taught.binned, whole, candidates, sensitivity)
+    grains = single.prior.coherences[-1] >= _COHERENT
+    found = namer.name_grains(winner, progress) if grains else None
+    mixed = found is not None
+    found = found or namer.name(_sure_ends(taught.binned, winner, told))
+    ends, named, sensitivity = found.ends, found.names, found.sensitivity
+    pure = found.pure
+    notes = taught.notes + found.notes + _told(pure, named, whole.templates.minerals)
     doubts = tuple[str, ...]()
     if candidates.chosen:
         known = whole.templates.minerals
@@ -214,7 +209,7 @@ def learn_mineral_phases(
         names = _with_mixtures(ends, named)
         members, parts = _parts_of([_held(name) for name in names])
         sure = np.array([name.probability for name in names], dtype=np.float32)
-        places = taught.spread(places, binned.shape)
+        places = taught.spread(found.places, binned.shape)
         are_known = np.array([bool(name.minerals or name.parts) for name in names])
         pixels: Mixing | SinglePixels = Mixing.learned(binned, ends, parts, places, sure, are_known)
     else:
@@ -232,9 +227,82 @@ def learn_mineral_phases(
         sensitivity.adjust(every).templates,
         notes,
         pixels,
-        coarse,
+        found.coarse,
         doubts,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _NamedEnds:
+    """The ends of a map and what they are."""
+
+    ends: tuple[End, ...]
+    names: tuple[EndName, ...]  # of those that hold no others
+    sensitivity: Sensitivity  # that the names teach
+    places: NDArray[np.int16]  # (Y, X) of which end pixels are for sure, where the map has grains
+    coarse: float = 1.0  # how far names are believed for the size of grains
+    notes: tuple[str, ...] = ()
+
+    @property
+    def pure(self) -> list[End]:
+        """The ends that hold no others."""
+        return [end for end in self.ends if not end.held]
+
+    @property
+    def undecided(self) -> float:
+        """Part of the pixels that are of one end whose ends have no name, or one that is not believed."""
+        names = _with_mixtures(self.ends, self.names)
+        without = [not _held(name).keys() - {()} or name.probability < LEAST_PROBABILITY for name in names]
+        number = np.bincount(self.places[self.places >= 0], minlength=len(names))
+        return float(number[without].sum() / max(number.sum(), 1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Namer:
+    """Names the ends of a map."""
+
+    binned: BinnedMap
+    whole: Expected  # what is looked for and, behind it, all others
+    candidates: Candidates
+    sensitivity: Sensitivity  # as single pixels tell it
+
+    def name(self, ends: Sequence[End], places: NDArray[np.int16] | None = None) -> _NamedEnds:
+        """Return what ends are."""
+        pure = [end for end in ends if not end.held]
+        names, told = name_phases(pure, self.whole, self.candidates, self.sensitivity)
+        return _NamedEnds(tuple(ends), names, told, np.zeros((0, 0), np.int16) if places is None else places)
+
+    def name_grains(self, winner: NDArray[np.int16], progress: Progress) -> _NamedEnds | None:
+        """Return what the ends of a map with grains are, or None where nothing lies inside one.
+
+        Where ends may be mixtures they are purified, unless many of the purer ones then have no name though
+        the ends as they are do: those are no phases, whatever they foretell of the counts.
+        """
+        ends, places = learn_ends(self.binned, winner, progress)
+        if not ends:
+            return None
+        purer = None
+        if may_be_mixtures(ends, places, winner):
+            parted, lying, coarse, note = purify_ends(self.binned, ends, places, progress)
+            purer = replace(self._with_specks(parted, lying, progress), coarse=coarse, notes=(note,))
+            if purer.undecided < _UNDECIDED:
+                return purer
+        coarse, notes = belief_in_ends(ends, places, winner)
+        found = replace(self._with_specks(ends, places, progress), coarse=coarse, notes=notes)
+        if purer is None:
+            return found
+        if purer.undecided < found.undecided + _FAR_MORE:
+            return purer
+        note = (
+            f"names hang on what is taken for a mixture: of purified ends of mixing {purer.undecided:.0%}"
+            f" of the pixels would have no name, of these {found.undecided:.0%} have none"
+        )
+        return replace(found, notes=(*notes, note))
+
+    def _with_specks(self, ends: Sequence[End], places: NDArray[np.int16], progress: Progress) -> _NamedEnds:
+        known = self.sensitivity.adjust(self.whole)
+        lines = lines_of_ends([end.counts for end in ends], known)
+        return self.name(*with_specks(self.binned, ends, places, known.families, lines, progress))
 
 
 def _with_mixtures(ends: Sequence[End], named: Sequence[EndName]) -> list[EndName]:

@@ -39,10 +39,7 @@ _TOLERANCE = 0.03
 # are hard to tell few pixels seem inside, but their ends are even: 0.01 in grains of twelve beams, from 0.03
 # on in those of four and less.
 _WELL_INSIDE, _LOST, _DOUBTED = 0.3, 1.5, 0.02
-# From here on ends of rocks of other code were pure; where fewer lie inside, ends of a variation above that
-# were mixtures: .009 of a pegmatite in grains of eight beams and of a sediment; up to .007, of iron formation
-# and gabbro, they were pure.
-_MOSTLY_INSIDE, _MIXED = 0.4, 0.008
+_MOSTLY_INSIDE = 0.4  # from here on ends of rocks of other code were pure
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +55,8 @@ class End:
     # Of an uneven end that other, larger ones explain: their places, and what parts of its area they are
     held: tuple[tuple[int, float], ...] = ()
     explained: bool = False  # whether larger ones together explain it
+    shows: frozenset[str] = frozenset()  # elements, one of which it holds beyond doubt where there are any
+    speck: bool = False  # whether its pixels are grains of a few
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -161,14 +160,13 @@ def told_of_grains(pixels: float, what: str) -> str:
     )
 
 
-def are_mixtures(ends: Sequence[End], places: NDArray[np.integer], winner: NDArray[np.integer]) -> bool:
-    """Tell whether ends are of grains hardly wider than the beam, and so hold what lies beside these.
+def may_be_mixtures(ends: Sequence[End], places: NDArray[np.integer], winner: NDArray[np.integer]) -> bool:
+    """Tell whether ends may be of grains hardly wider than the beam, and so hold what lies beside these.
 
     ``places``, ``winner``: (Y, X) as :func:`learn_ends` returns and takes them.
     """
     # Of two ends neither can be what others explain.
-    few_inside = _inside(places, winner) < _MOSTLY_INSIDE
-    return len(ends) > 2 and few_inside and _usual_variation(ends) > _MIXED
+    return len(ends) > 2 and _inside(places, winner) < _MOSTLY_INSIDE
 
 
 def explaining_parts(end: End, larger: Sequence[End]) -> NDArray[np.float64]:

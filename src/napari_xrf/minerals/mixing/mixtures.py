@@ -16,11 +16,10 @@ from napari_xrf.minerals.mixing.ends import End
 from napari_xrf.minerals.mixing.unmixing import MOST_CANDIDATES, unmix
 
 MOST_MISFIT = 8.0  # standard deviations, above which nothing explains a pixel, of one known in a thousand
-
+EVERYWHERE = 32  # ends that are tried where those around do not fit
+FROM_ELSEWHERE = 16.0  # by how much deviance these have to explain more
 _REACH = 9  # pixels: candidates have grains within this square
 _PLAIN_MISFIT = 1.0  # robust standard deviations: more is tried as a mixture, and with ends from elsewhere
-_EVERYWHERE = 32  # ends that are tried where those around do not fit
-_FROM_ELSEWHERE = 16.0  # by how much deviance these have to explain more
 _AROUND = 0.5  # pixels of an end around
 _OF_A_KIND, _OFTEN = 2, 20.0  # ends of a kind, and by how much its second one counts less
 _LEAST_FREE = 0.1  # parts of area
@@ -94,6 +93,8 @@ class Mixing:
     # What misfits are usual: as pixels were tried first, doubtful ones again, and everywhere
     peers: tuple[Peers, ...] = ()
     free: float = 1.0  # standard deviation of a candidate's part of the area, before anything is measured
+    # (M,) which ends are of specks: they are tried in pixels around though few pixels are theirs
+    specks: NDArray[np.bool_] | None = None
 
     @cached_property
     def kinds(self) -> NDArray[np.int32]:
@@ -119,7 +120,8 @@ class Mixing:
         """Learn what misfits are usual from a map, or from some of its rows where it is large."""
         # An end of few counts that lacks a line may have it: half a count in each bin.
         spectra = np.array([(end.counts + 0.5) / end.size for end in ends], dtype=np.float32)
-        mixing = cls(spectra, parts, places, sure, named)
+        specks = np.array([end.speck for end in ends])
+        mixing = cls(spectra, parts, places, sure, named, specks=specks)
         rows, columns = binned.shape
         chosen = np.linspace(0, rows - 1, min(rows, -(-_TAUGHT // columns))).astype(int)
         pixels = [mixing._prepare(binned, slice(row, row + 1)) for row in np.unique(chosen).tolist()]
@@ -143,32 +145,23 @@ class Mixing:
         own = np.zeros_like(held)
         own[inner] = held[inner]
         core = own[held]
+        nearby = pixels_around(self.places, len(self.spectra), rows)[held[inner]]
+        if self.specks is not None:
+            nearby[:, self.specks] *= _REACH**2
         return _Pixels(
             counts[own],
             likelihood[core],
-            self._nearby(rows)[held[inner]],
+            nearby,
             best[core],
             _plain(self.kinds[best], held)[core],
         )
-
-    def _nearby(self, rows: slice) -> NDArray[np.float32]:
-        """Return how many pixels of each end lie around those of some rows, (rows, X, M)."""
-        from scipy.ndimage import uniform_filter
-
-        first = max(rows.start - _REACH // 2, 0)
-        places = self.places[first : rows.stop + _REACH // 2]
-        nearby = np.zeros((rows.stop - rows.start, places.shape[1], len(self.spectra)), dtype=np.float32)
-        for end in np.unique(places[places >= 0]).tolist():
-            around = uniform_filter((places == end).astype(np.float32), _REACH, mode="constant")
-            nearby[..., end] = around[rows.start - first : rows.stop - first] * _REACH**2
-        return nearby
 
     def _unmix(self, pixels: _Pixels) -> tuple[Mixtures, tuple[Peers, ...]]:
         """Return what pixels hold; learn what misfits are usual where that is not known."""
         counts, kinds, best, plain = pixels.counts, self.kinds, pixels.best, pixels.plain
         totals = counts.sum(axis=1)
-        candidates = _candidates(best, pixels.likelihood, pixels.nearby, self.zones)
-        used = np.full((counts.shape[0], _EVERYWHERE), -1, dtype=np.int32)
+        candidates = nearest_candidates(best, pixels.likelihood, pixels.nearby, self.zones)
+        used = np.full((counts.shape[0], EVERYWHERE), -1, dtype=np.int32)
         used[:, 0] = best
         used[~plain, : candidates.shape[1]] = candidates[~plain]
         learning = not self.peers  # all pixels at once; later each thread has a band of rows
@@ -183,11 +176,13 @@ class Mixing:
                 tried = candidates[again]
                 if stage == 2:
                     near = np.ones_like(pixels.nearby[again])
-                    tried = _candidates(best[again], pixels.likelihood[again], near, self.zones, _EVERYWHERE)
-                wide = np.full((again.size, _EVERYWHERE), -1, dtype=np.int32)
+                    tried = nearest_candidates(
+                        best[again], pixels.likelihood[again], near, self.zones, EVERYWHERE
+                    )
+                wide = np.full((again.size, EVERYWHERE), -1, dtype=np.int32)
                 wide[:, : tried.shape[1]] = tried
                 found = unmix(counts[again], self.spectra, kinds, wide, free=self.free, threads=learning)
-                better = deviance[again] - found[1] > (_FROM_ELSEWHERE if stage == 2 else 0)
+                better = deviance[again] - found[1] > (FROM_ELSEWHERE if stage == 2 else 0)
                 again = again[better]
                 used[again] = wide[better]
                 amounts[again], deviance[again], lead[again] = (each[better] for each in found)
@@ -224,6 +219,22 @@ class _Pixels:
     plain: NDArray[np.bool_]
 
 
+def pixels_around(places: NDArray[np.int16], number: int, rows: slice) -> NDArray[np.float32]:
+    """Return how many pixels of each of so many ends lie around those of some rows, (rows, X, M).
+
+    ``places``: (Y, X) of which end pixels are for sure; -1 of none.
+    """
+    from scipy.ndimage import uniform_filter
+
+    first = max(rows.start - _REACH // 2, 0)
+    near = places[first : rows.stop + _REACH // 2]
+    nearby = np.zeros((rows.stop - rows.start, near.shape[1], number), dtype=np.float32)
+    for end in np.unique(near[near >= 0]).tolist():
+        around = uniform_filter((near == end).astype(np.float32), _REACH, mode="constant")
+        nearby[..., end] = around[rows.start - first : rows.stop - first] * _REACH**2
+    return nearby
+
+
 def _lead_alone(
     likelihood: NDArray[np.float32], kinds: NDArray[np.int32], totals: NDArray[np.float32]
 ) -> NDArray[np.float32]:
@@ -240,7 +251,7 @@ def _lead_alone(
     return np.asarray(-ndtri(np.maximum(others / (1 + others), _TINY)), dtype=np.float32)
 
 
-def _candidates(
+def nearest_candidates(
     best: NDArray[np.intp],
     likelihood: NDArray[np.float32],
     nearby: NDArray[np.float32],

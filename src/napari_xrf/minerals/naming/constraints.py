@@ -15,6 +15,7 @@ from napari_xrf.minerals.likelihood.scan import bin_variance, mixed_floor, pile_
 from napari_xrf.minerals.likelihood.sensitivity import knot_hats
 from napari_xrf.minerals.likelihood.templates import bin_errors
 from napari_xrf.minerals.likelihood.traces import Expected
+from napari_xrf.minerals.naming.comparison_of_ends import rough_distances
 
 _BIN_ERROR, _SHAPE_ERROR = 0.02, 0.15
 _SURE, _BEYOND_DOUBT = 3.0, 8.0  # standard deviations
@@ -75,7 +76,7 @@ def contradictions(
         looked = np.append(looked, free.beside)
         free = fit_lines(spectrum, expected, points, shares, looked)
     total = 1 / float((shares / templates.totals[points]).sum())
-    weaker = _weaker_than_in_silica(expected, int(points[np.argmax(shares)]))
+    weaker = weaker_than_in_silica(expected, int(points[np.argmax(shares)]))
     taken = _taken_from_beside(free, expected, own[1][looked])
     vouched = _shown_by_harder_lines(free, expected, own[0][looked])
     found = []
@@ -95,6 +96,20 @@ def contradictions(
         elif low > _MUST_SHOW and seen + error < _LACKING * low and not is_there:
             found.append(Contradiction(families.names[family], seen, low, (seen - low) * percent))
     return tuple(sorted(found, key=lambda each: -abs(each.measured - each.expected)))
+
+
+def lines_of_ends(
+    spectra: Sequence[NDArray[np.float64]], expected: Expected
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what share of the counts of M spectra (B,) line families are, about, (M, F).
+
+    And the per cent by weight, about, of a family's element where it is all that is counted, (M, F). Each
+    spectrum is taken for the composition that it resembles most.
+    """
+    near = [int(rough_distances(each / each.sum(), expected).argmin()) for each in spectra]
+    weaker = np.array([weaker_than_in_silica(expected, point) for point in near])
+    percent = expected.templates.totals[near, None] * weaker / expected.families.per_percent
+    return expected.parts[near], percent
 
 
 def _shown_by_harder_lines(
@@ -181,7 +196,7 @@ def _strongest_beside(
     return best if best >= 0 and beyond[best] > _BEYOND_DOUBT else -1
 
 
-def _weaker_than_in_silica(expected: Expected, point: int) -> NDArray[np.float64]:
+def weaker_than_in_silica(expected: Expected, point: int) -> NDArray[np.float64]:
     """Return how many times more of its element each family (F,) takes in a mineral than in silica, or 1.
 
     Lead takes nine tenths of copper's line: what its mineral's own lines have lost tells what others have

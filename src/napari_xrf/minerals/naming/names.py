@@ -50,6 +50,7 @@ _LEAST_FOR_USUAL = 3
 _VARIED, _EVEN = 0.08, 0.003  # differences of areas, and variation, that a phase has not
 _LEAST_VARIATION = 0.002  # of the pixels of a mixture
 _DOSE_SPREAD = 0.1  # of the logarithm of an end's counts
+_MAY_SHOW = 0.001  # of the counts
 _MOST_FOR_BRIGHTNESS = 25.0
 _MOST_PARTS = 4  # of a mixture
 _MOSTLY = 0.9  # of the area: as good as pure
@@ -258,6 +259,8 @@ def _compare(
     asked: dict[bytes, bool] = {}
 
     def vetoed(compositions: NDArray[np.intp], shares: NDArray[np.float64]) -> bool:
+        if end.shows and end.shows.isdisjoint(_elements_of(compositions, expected)):
+            return True
         key = compositions.tobytes()
         if key not in asked:
             asked[key] = bool(
@@ -282,6 +285,13 @@ def _compare(
         comparison.contrast,
         expected,
     )
+
+
+def _elements_of(compositions: NDArray[np.intp], expected: Expected) -> frozenset[str]:
+    """Return the elements that the minerals of some compositions may show."""
+    own = np.isin(expected.templates.owner, expected.templates.owner[compositions])
+    shown = np.flatnonzero(expected.parts[own].max(axis=0) > _MAY_SHOW)
+    return frozenset(expected.families.elements[family] for family in shown)
 
 
 def _darkness(brightness: NDArray[np.float64], dose: float, spread: float) -> NDArray[np.float64]:
