@@ -166,7 +166,8 @@ def may_be_mixtures(ends: Sequence[End], places: NDArray[np.integer], winner: ND
     ``places``, ``winner``: (Y, X) as :func:`learn_ends` returns and takes them.
     """
     # Of two ends neither can be what others explain.
-    return len(ends) > 2 and _inside(places, winner) < _MOSTLY_INSIDE
+    few_inside = _inside(places, winner) < _MOSTLY_INSIDE
+    return len(ends) > 2 and few_inside and _usual_variation(ends) > _LEAST_UNEVEN
 
 
 def explaining_parts(end: End, larger: Sequence[End]) -> NDArray[np.float64]:

@@ -142,15 +142,18 @@ class _Search:
         for place, end in enumerate(self._ends):
             # Uneven ends are mixtures: what they show may lie beside them.
             even = not end.held and not end.variation > UNEVEN
-            shows = self.shown(end.counts, known) if known and even else frozenset[str]()
-            every.append(replace(end, shows=shows))
+            shows = self.shown(end.counts, known) if known and even else None
+            every.append(replace(end, shows=shows or end.shows))
             if even and not shows:
                 known.append(place)
         self._showing = tuple(every)
         return every
 
-    def shown(self, counts: NDArray[np.float64], among: Sequence[int]) -> frozenset[str]:
-        """Return elements, one of which a spectrum (B,) surely shows beyond ends that explain the rest."""
+    def shown(self, counts: NDArray[np.float64], among: Sequence[int]) -> frozenset[str] | None:
+        """Return elements, one of which a spectrum (B,) surely shows beyond some ends, if any.
+
+        None where these leave more of it than a line.
+        """
         few = np.array(among[:EVERYWHERE], dtype=np.int32)[None]
         alone = np.arange(len(self._spectra), dtype=np.int32)
         amounts = unmix(counts[None].astype(np.float32), self._spectra, alone, few)[0]
@@ -159,9 +162,10 @@ class _Search:
         beyond, excess = self._lines_left(counts, areas[0])
         percent = self._percent_of(excess[None], areas)[0]
         best = beyond > _AS_GOOD * beyond.max()
-        if left > _UNLIKE * counts.sum() or beyond.max() < _SURELY or percent[best].min() < _OF_A_SPECK:
-            return frozenset()
-        return frozenset(self._elements[best].tolist())
+        if left > _UNLIKE * counts.sum():
+            return None
+        surely = beyond.max() > _SURELY and percent[best].min() > _OF_A_SPECK
+        return frozenset(self._elements[best].tolist()) if surely else frozenset()
 
     def misfitting(self, progress: Progress) -> NDArray[np.bool_]:
         """Return the middles (Y, X) of squares that the ends around explain worse than others."""
@@ -221,8 +225,11 @@ class _Search:
                 left = np.maximum(counts - beside @ self._spectra, 0.0)
                 parts.setdefault(kind, []).append(_Speck(area, left, where))
         found = [_end_of(int(self._known[kind]), own) for kind, own in parts.items()]
+        shown = [self.shown(end.counts, self._others(end)) for end, _ in found]
         return [
-            (replace(end, shows=self.shown(end.counts, self._others(end))), where) for end, where in found
+            (replace(end, shows=shows or frozenset()), where)
+            for (end, where), shows in zip(found, shown, strict=True)
+            if shows is None or shows
         ]
 
     def _others(self, speck: End) -> list[int]:
