@@ -36,6 +36,7 @@ _OWN_SHAPE = 0.1  # of a line's shape is of no end
 _AROUND = 4  # pixels around a speck in which its line's rise is followed
 _CORE = 0.7  # of the most that a speck's squares show of its line
 _LEAST_AREA = 0.2  # of a core, that is not of ends beside it
+_HELD = 0.1  # of an end's counts
 _MORE = 0.5  # of what ends hold of a line: less is one of their compositions
 _AS_GOOD = 0.8  # of the best line's standard deviations: it may be either
 _MOSTLY = 0.5  # of the pixels of an end
@@ -257,6 +258,9 @@ class _Search:
         shown = [self._lines_left(*each) for each in zip(counts, areas, strict=True)]
         beyond, excess = (np.array(each, dtype=np.float32) for each in zip(*shown, strict=True))
         percent = self._percent_of(excess, areas)
+        # What others surely hold is of a mixture with these, or of a composition.
+        known = [not end.shows for end in self._showing]
+        percent[:, self._shares[known].max(axis=0) > _HELD] = 0
         return _Squares(rows, columns, counts, areas, beyond, excess, percent)
 
     def _percent_of(self, excess: NDArray[np.floating], areas: NDArray[np.float32]) -> NDArray[np.float32]:
