@@ -93,8 +93,8 @@ class _Named(_Namer):
 
     purified_has_names = True
 
-    def _with_specks(self, ends, places, progress):
-        known = ends[0].explained == self.purified_has_names
+    def _with_specks(self, ends, places, progress, *, purified=False):
+        known = purified == self.purified_has_names
         name = EndName((0,), 0.9, 1.0, 0, -1, 0.0, 0) if known else EndName((), 1.0, 1.0, -1, 0, 0.0)
         return _NamedEnds(tuple(ends), (name,) * len(ends), None, places)
 
@@ -105,7 +105,7 @@ class _NamedAsTheyAre(_Named):
 
 def test_ends_of_fine_grains_are_purified_unless_only_ends_as_they_are_have_names():
     """A third of a laterite without a list was unknown: its purer ends had no names."""
-    binned, areas = fine_grains(width=4)
+    binned, areas = fine_grains(width=2)
     winner = areas.argmax(axis=2).astype(np.int16)
     purer, plain = (
         kind(binned, None, None, None).name_grains(winner, ignore_progress)

@@ -31,7 +31,7 @@ from napari_xrf.minerals.likelihood.traces import Expected, line_families
 from napari_xrf.minerals.mixing.ends import End, belief_in_ends, learn_ends, may_be_mixtures
 from napari_xrf.minerals.mixing.mixtures import Mixing
 from napari_xrf.minerals.mixing.purification import purify_ends
-from napari_xrf.minerals.mixing.specks import with_specks
+from napari_xrf.minerals.mixing.specks import ends_that_show, with_specks
 from napari_xrf.minerals.naming.chosen_lists import beside_a_list
 from napari_xrf.minerals.naming.compared import EndName
 from napari_xrf.minerals.naming.comparison_of_ends import EndComparison, rough_distances
@@ -250,9 +250,15 @@ class _NamedEnds:
 
     @property
     def undecided(self) -> float:
-        """Part of the pixels that are of one end whose ends have no name, or one that is not believed."""
+        """Part of the pixels of ends that have no name, or one that is not believed.
+
+        What surely shows an element that names lack is told, though it has none.
+        """
         names = _with_mixtures(self.ends, self.names)
-        without = [not _held(name).keys() - {()} or name.probability < LEAST_PROBABILITY for name in names]
+        without = [
+            name.probability < LEAST_PROBABILITY or not (name.minerals or name.parts or end.shows)
+            for end, name in zip(self.ends, names, strict=True)
+        ]
         number = np.bincount(self.places[self.places >= 0], minlength=len(names))
         return float(number[without].sum() / max(number.sum(), 1))
 
@@ -284,7 +290,9 @@ class _Namer:
         purer = None
         if may_be_mixtures(ends, places, winner):
             parted, lying, coarse, note = purify_ends(self.binned, ends, places, progress)
-            purer = replace(self._with_specks(parted, lying, progress), coarse=coarse, notes=(note,))
+            purer = replace(
+                self._with_specks(parted, lying, progress, purified=True), coarse=coarse, notes=(note,)
+            )
             if purer.undecided < _UNDECIDED:
                 return purer
         coarse, notes = belief_in_ends(ends, places, winner)
@@ -299,9 +307,13 @@ class _Namer:
         )
         return replace(found, notes=(*notes, note))
 
-    def _with_specks(self, ends: Sequence[End], places: NDArray[np.int16], progress: Progress) -> _NamedEnds:
+    def _with_specks(
+        self, ends: Sequence[End], places: NDArray[np.int16], progress: Progress, *, purified: bool = False
+    ) -> _NamedEnds:
         known = self.sensitivity.adjust(self.whole)
         lines = lines_of_ends([end.counts for end in ends], known)
+        if purified:
+            return self.name(ends_that_show(self.binned, ends, places, known.families, lines), places)
         return self.name(*with_specks(self.binned, ends, places, known.families, lines, progress))
 
 

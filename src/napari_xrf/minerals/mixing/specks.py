@@ -115,6 +115,20 @@ def with_specks(
     return tuple(every), kept
 
 
+def ends_that_show(
+    binned: BinnedMap,
+    ends: Sequence[End],
+    places: NDArray[np.int16],
+    families: Families,
+    lines: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> tuple[End, ...]:
+    """Return ends with the elements that they surely show and larger ones lack, as of :func:`with_specks`.
+
+    Where ends were purified they are known too little for what a few pixels show beyond them.
+    """
+    return tuple(_Search(binned, tuple(ends), places, families, *lines).ends_that_show())
+
+
 class _Search:
     """Looks for what the ends of a map do not explain."""
 
