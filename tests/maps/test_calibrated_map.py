@@ -9,7 +9,7 @@ import pytest
 from mineral_cubes import mineral_cube
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.spectral_cube import Provenance, SpectralCube
+from napari_xrf.core.spectral_cube import Excitation, Provenance, SpectralCube
 from napari_xrf.maps import calibrated_map
 from napari_xrf.maps.calibrated_map import calibrate_map, cube_of, find_elements, unseen_families
 from napari_xrf.maps.pixels.element_mapping import map_elements
@@ -130,3 +130,17 @@ def test_an_assumed_axis_that_fits_loosely_is_doubted():
         found = {one.element: one.probability for one in find_elements(loose)}
         assert {"Ca", "Fe"} <= found.keys()
         assert (max(found.values()) <= 0.5) == doubted
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5, 25])
+def test_too_few_channels_for_a_spectrum_are_told(channels):
+    few = SpectralCube(np.full((2, 3, channels), 30, np.uint16), EnergyAxis(0.0, 0.01, channels), "few")
+    with pytest.raises(InvalidInput, match="too few for a spectrum"):
+        calibrate_map(few)
+
+
+@pytest.mark.parametrize("kind", [None, "tube", "electron", "monochromatic"])
+def test_a_range_without_lines_shows_nothing(kind):
+    soft = np.random.default_rng(0).poisson(3.0, (2, 3, 70)).astype(np.uint16)
+    map_below = SpectralCube(soft, EnergyAxis(0.0, 0.01, 70), "soft", excitation=Excitation(kind=kind))
+    assert find_elements(map_below) == ()

@@ -30,6 +30,7 @@ from napari_xrf.physics.instrument import Instrument
 
 T = TypeVar("T")
 
+_SOFTEST_KEV, _FEWEST_CHANNELS = 0.2, 10  # below it, no detector shows a line
 _CLOSE_EV = 10.0  # from their lines, root mean square
 _SHOWN = 0.9  # probability from which an element that is not named is fitted beside those that are
 
@@ -210,9 +211,16 @@ def calibrate_map(
     """Refine the energy axis and the resolution of a map on its sum spectrum, and infer its source.
 
     ``measured``: a map; a calibrated one is returned as it is. ``calibration``: where it is known already.
+    Raises InvalidInput when it has too few channels for a spectrum.
     """
     if isinstance(measured, CalibratedMap):
         return measured
+    seen = int((measured.energy.energies > _SOFTEST_KEV).sum())
+    if seen < _FEWEST_CHANNELS:
+        raise InvalidInput(
+            f"{measured.name!r} has {seen} channels above {_SOFTEST_KEV} keV, too few for a spectrum",
+            "If its energies are others, give the right axis",
+        )
     cube, spectrum = measured, measured.sum_spectrum(progress).astype(np.float64)
     progress(0, 1, "calibrating")
     known, explained = calibration, None
@@ -250,7 +258,7 @@ def find_elements(measured: Measured, *, progress: Progress = ignore_progress) -
     told = known._told
     if told.elements is None:
         found: tuple[FoundElement, ...] = ()
-        if known.holds_counts:
+        if known.sum_spectrum[known.setting.fitted].any():
             explained = known.explained(progress)
             found = identify(known.cube, known.setting, explained, progress)
             told.evidence = explained.weighed

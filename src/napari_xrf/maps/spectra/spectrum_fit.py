@@ -83,13 +83,13 @@ class Explained:
     @property
     def misfit(self) -> float:
         """Chi-square per group of channels, at least 1: what probabilities are tempered with."""
-        return max(1.0, self.fit.chi_square / self.fit.model.size)
+        return max(1.0, self.fit.chi_square / max(self.fit.model.size, 1))
 
     @property
     def usual_misfit(self) -> float:
         """The same of the better fitted half of all groups, at least 1: one bad peak does not raise it."""
         squares = (self.problem.counts - self.fit.model) ** 2 / self.problem.variance
-        return max(1.0, float(np.median(squares)) / _MEDIAN_SQUARE)
+        return max(1.0, float(np.median(squares)) / _MEDIAN_SQUARE) if squares.size else 1.0
 
     def score(self, temper: float) -> float:
         """Return the logarithm of the content's probability, but for a constant."""

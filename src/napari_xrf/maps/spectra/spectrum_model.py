@@ -92,7 +92,8 @@ def surroundings(
     piled = pile_up_columns(net, setting.energy, setting.low)
     pairs = pile_up_pairs(net, setting.energy, setting.low)
     named |= {name: column for name, column in piled.items() if column[setting.fitted].any()}
-    return Surroundings(tuple(named), np.array(list(named.values())), pairs)
+    columns = np.array(list(named.values())).reshape(len(named), setting.energy.size)
+    return Surroundings(tuple(named), columns, pairs)
 
 
 def stray_places(setting: Setting) -> tuple[Stray, ...]:
