@@ -99,8 +99,8 @@ class CalibratedMap:
 
     @property
     def holds_counts(self) -> bool:
-        """Whether there are counts above 0 keV."""
-        return bool(self.sum_spectrum[self.cube.energy.positive].any())
+        """Whether there are counts among the energies that are fitted."""
+        return bool(self.sum_spectrum[self.setting.fitted].any())
 
     @cached_property
     def max_spectrum(self) -> NDArray[np.uint64]:
@@ -194,10 +194,11 @@ class CalibratedMap:
         Raises
         ------
         InvalidInput
-            When there are none above 0 keV.
+            When there are none among the energies that are fitted.
         """
         if not self.holds_counts:
-            raise InvalidInput(f"the map {self.cube.name!r} holds no counts above 0 keV")
+            low, high = self.setting.low, self.setting.high
+            raise InvalidInput(f"the map {self.cube.name!r} holds no counts from {low:.2f} to {high:.2f} keV")
         return self
 
 
@@ -258,7 +259,7 @@ def find_elements(measured: Measured, *, progress: Progress = ignore_progress) -
     told = known._told
     if told.elements is None:
         found: tuple[FoundElement, ...] = ()
-        if known.sum_spectrum[known.setting.fitted].any():
+        if known.holds_counts:
             explained = known.explained(progress)
             found = identify(known.cube, known.setting, explained, progress)
             told.evidence = explained.weighed

@@ -58,11 +58,7 @@ def expected_reflections(spectrum: SpectrumFit, best: Explained) -> tuple[Stray,
 
 def _of_tube(ladder: Array, spectrum: SpectrumFit) -> NDArray[np.bool_]:
     """Whether the anode's own lines stand at energies in keV, whose peaks a reflection there only raises."""
-    of_tube = np.zeros_like(spectrum.energies)  # where no tube's lines are, nothing is
-    for name, column in zip(spectrum.names, spectrum.columns, strict=True):
-        if "elastic" in name:
-            of_tube = np.maximum(of_tube, column / column.max())
-    return np.asarray(np.interp(ladder, spectrum.energies, of_tube) > _ON_LINE)
+    return np.asarray(np.interp(ladder, spectrum.energies, spectrum.of_source("elastic")) > _ON_LINE)
 
 
 def _metal(spectrum: SpectrumFit, best: Explained) -> str | None:

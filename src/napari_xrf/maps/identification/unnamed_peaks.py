@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_xrf.maps.identification.explanation import Explanation
 from napari_xrf.maps.spectra.scatter import USUAL_ANODE
-from napari_xrf.maps.spectra.spectrum_fit import USUAL_LOG_ODDS, Explained, SpectrumFit
+from napari_xrf.maps.spectra.spectrum_fit import USUAL_LOG_ODDS, SpectrumFit
 
 _LEAST_PART, _SIGNIFICANT = 0.01, 5.0  # of all counts; standard errors
 _NEAR_FWHM, _ON_LINE_FWHM = 1.5, 0.5  # how near stray peaks are one; how near a line a peak may be its
@@ -74,7 +74,7 @@ def _of_no_element(explained: Explanation, found: Collection[str]) -> tuple[Unna
     heights = best.fit.amplitudes[:, None] * spectrum.columns[best.index]
     other = heights[~free].sum(axis=0)
     unnamed = np.minimum(heights[free].sum(axis=0), spectrum.counts)  # of lines that were not measured: none
-    peaks = []
+    scattered, peaks = spectrum.of_source("elastic", "Compton"), []
     while unnamed.max() > _STANDS_OUT * other[int(unnamed.argmax())]:
         top = int(unnamed.argmax())
         at = float(spectrum.energies[top])
@@ -86,7 +86,7 @@ def _of_no_element(explained: Explanation, found: Collection[str]) -> tuple[Unna
         part = counts / float(spectrum.counts.sum())
         if part < _LEAST_PART or counts < _SIGNIFICANT * error:
             break
-        if not _is_of_source(spectrum, best, top):
+        if scattered[top] <= _OF_SOURCE:
             peaks.append(UnnamedPeak(at, part, _at_line(spectrum, at)))
         unnamed[near] = 0
     return tuple(peaks)
@@ -105,12 +105,6 @@ def _of_guessed_anode(explained: Explanation) -> list[UnnamedPeak]:
     part, column = max(scattered.values(), key=lambda one: one[0], default=(0.0, spectrum.energies))
     at = float(spectrum.energies[int(column.argmax())])
     return [UnnamedPeak(at, part, (anode,), anode=True)] if part >= _LEAST_PART else []
-
-
-def _is_of_source(spectrum: SpectrumFit, best: Explained, top: int) -> bool:
-    """Whether the source scatters lines at a group of channels, whatever the fit took for them."""
-    columns = (spectrum.columns[k] for k in best.index if spectrum.names[k].endswith(("elastic", "Compton")))
-    return any(column[top] > _OF_SOURCE * column.max() for column in columns)
 
 
 def _at_line(spectrum: SpectrumFit, at: float) -> tuple[str, ...]:

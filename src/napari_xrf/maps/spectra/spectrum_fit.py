@@ -179,6 +179,17 @@ class SpectrumFit:
         strong = (seen.fit.amplitudes[own] > np.maximum(errors, _STRONG_PART * self.counts.sum())).sum()
         return min(max(int(strong) - _FEW_STRONG, 0) / _MORE_STRONG, 1.0)
 
+    def of_source(self, *ways: str) -> Array:
+        """Return how high lines that the source scatters stand in each group, of their own tops, (G,).
+
+        ``ways``: "elastic", "Compton".
+        """
+        highest = np.zeros_like(self.energies)
+        for name, column in zip(self.names, self.columns, strict=True):
+            if name.endswith(ways) and column.any():
+                highest = np.maximum(highest, column / column.max())
+        return highest
+
     def _stray_cost(self) -> Array:
         """Return what stray peaks cost that lie where a usual element has its main line, (S,)."""
         usual = [one.columns[0] for one in self.pool if one.log_odds >= USUAL_LOG_ODDS]
