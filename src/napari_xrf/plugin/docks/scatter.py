@@ -30,6 +30,7 @@ from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import (
     LABEL_MAP_KEY,
     class_features,
+    color_of,
     label_colormap,
     label_layer,
     label_map_of_layer,
@@ -198,10 +199,8 @@ class ScatterDock(Dock):
             return
         of_class = np.flatnonzero(np.asarray(layer.data).ravel() == layer.selected_label)
         some = of_class[:: max(1, len(of_class) // _MOST_POINTS)]
-        label_map = self.labels.label_map()
-        colors = {} if label_map is None else {entry.label: entry.color for entry in label_map.classes}
         x, y = (np.asarray(each).ravel()[some] for each in chosen)
-        self.plot.show_points(x, y, colors.get(layer.selected_label, "#ffffff"))
+        self.plot.show_points(x, y, color_of(layer.selected_label, layer.colormap))
 
     def _correlate(self) -> None:
         layers = [layer for layer in self.viewer.layers if FAMILY_KEY in layer.metadata]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xrf.core.colors import are_alike, distinct_color, spread_color
 from napari_xrf.core.errors import InvalidInput
-from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_LABEL, LabelClass, LabelMap
+from napari_xrf.core.label_map import NOT_MEASURED, UNKNOWN_LABEL, LabelClass, LabelMap, labels_in
 from napari_xrf.plugin.layers.layer_data import (
     LayerData,
     add_layers,
@@ -114,6 +114,12 @@ def class_features(label_map: LabelMap) -> Any:
     )
 
 
+def color_of(label: int, colormap: Any) -> str:
+    """Return the colour that a Labels layer's colormap gives a class, ``"#rrggbb"``; a spare one for none."""
+    rgba = np.zeros(4) if colormap is None else np.ravel(colormap.map(label))
+    return hex_color(rgba) if rgba[3] else spare_color(label)
+
+
 def label_map_from(data: Any, keywords: Mapping[str, Any]) -> LabelMap:
     """Return the label map that a Labels layer shows.
 
@@ -207,7 +213,7 @@ def _classes(
     rows = _feature_rows(keywords.get("features"))
     if not rows and known is not None:
         rows = {e.label: {"name": e.name, "formula": e.formula, "density": e.density} for e in known.classes}
-    present = {int(label) for label in np.unique(labels)} - {NOT_MEASURED}
+    present = labels_in(labels) - {NOT_MEASURED}
     classes = []
     for label in sorted(present | set(rows)):
         row = rows.get(label, {})
@@ -216,7 +222,7 @@ def _classes(
                 label,
                 str(row.get("name") or f"label {label}"),
                 str(row.get("formula") or ""),
-                _color_of(label, keywords.get("colormap")),
+                color_of(label, keywords.get("colormap")),
                 _density(row.get("density")),
             )
         )
@@ -254,8 +260,3 @@ def _density(value: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return density if math.isfinite(density) and density > 0 else None
-
-
-def _color_of(label: int, colormap: Any) -> str:
-    rgba = np.zeros(4) if colormap is None else np.ravel(colormap.map(label))
-    return hex_color(rgba) if rgba[3] else spare_color(label)
