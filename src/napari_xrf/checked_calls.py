@@ -80,14 +80,17 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
     return call
 
 
-def check_options(function: Callable[..., Any], named: Mapping[str, Any]) -> None:
-    """Raise InvalidInput where a function has no argument of a given name, or one cannot have its value."""
+def check_options(function: Callable[..., Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments of a function as it takes them: one name stands for a list of one.
+
+    Raises InvalidInput where it has no argument of a given name, or one cannot have its value.
+    """
     parameters = inspect.signature(function).parameters
     if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
-        return
-    for name, value in named.items():
+        return dict(named)
+    for name in named:
         check_option(function.__name__, name, parameters)
-        _fitting(parameters[name], value)
+    return {name: _fitting(parameters[name], value) for name, value in named.items()}
 
 
 def _fitting(parameter: inspect.Parameter, value: Any) -> Any:

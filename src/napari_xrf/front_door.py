@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_xrf.maps.identification.judgement import FoundElement
     from napari_xrf.maps.map_comparison import MapComparison
     from napari_xrf.maps.quantification.quantities import Quantities
-    from napari_xrf.minerals.classification import Classification
+    from napari_xrf.minerals.classification import Classification, ClassificationOptions
     from napari_xrf.minerals.evidence import MineralEvidence
     from napari_xrf.minerals.labels.cleanup import CleanUpStep
     from napari_xrf.minerals.labels.comparison import LabelComparison
@@ -398,24 +398,26 @@ def map_minerals(
         When a name or option cannot be, or the map holds no counts.
     """
     from napari_xrf.learning.evaluation.method_choice import classify_by_choice
-    from napari_xrf.minerals.classification import ClassificationOptions
 
-    chosen, own = _wanted(minerals, named_set, library)
+    chosen, options = _asked(minerals, named_set, library, ignored, tolerance, keep_reflections)
     measured = _element_maps_or_map(source, progress)
     if type(measured).__name__ == "ElementMaps":
         from napari_xrf.minerals.from_element_maps import classify_element_maps
 
-        return classify_element_maps(measured, chosen, library=own, progress=progress)
-    options = ClassificationOptions(
-        own, tuple(ignored), tolerance=tolerance, keep_reflections=keep_reflections
-    )
+        return classify_element_maps(measured, chosen, library=options.library, progress=progress)
     return classify_by_choice(method, measured, chosen, options, progress=progress)
 
 
-def _wanted(
-    minerals: Sequence[str | Mineral] | None, named_set: str | None, library: str | Path | None
-) -> tuple[tuple[Mineral, ...] | None, tuple[Mineral, ...] | None]:
-    """Return the minerals to look for, and the library where it is not the shipped one alone."""
+def _asked(
+    minerals: Sequence[str | Mineral] | None,
+    named_set: str | None = None,
+    library: str | Path | None = None,
+    ignored: Sequence[str] = (),
+    tolerance: float | None = None,
+    keep_reflections: bool = False,
+) -> tuple[tuple[Mineral, ...] | None, ClassificationOptions]:
+    """Return the minerals to look for, and how."""
+    from napari_xrf.minerals.classification import ClassificationOptions
     from napari_xrf.reference.minerals import known_minerals, wanted_minerals
 
     names = None if minerals is None else [each for each in minerals if isinstance(each, str)]
@@ -423,7 +425,10 @@ def _wanted(
     if chosen is not None:
         given = (each for each in minerals or () if not isinstance(each, str))
         chosen = tuple({mineral.name: mineral for mineral in (*chosen, *given)}.values())
-    return chosen, None if library is None else known_minerals(library)
+    own = None if library is None else known_minerals(library)
+    return chosen, ClassificationOptions(
+        own, tuple(ignored), tolerance=tolerance, keep_reflections=keep_reflections
+    )
 
 
 @checked
@@ -470,10 +475,9 @@ def compare_classifiers(
         When a name or option cannot be, or none of the methods can name the map.
     """
     from napari_xrf.learning.evaluation.method_choice import check_methods, compare_methods, methods_of
-    from napari_xrf.minerals.classification import AS_USUAL, ClassificationOptions
+    from napari_xrf.minerals.classification import AS_USUAL
 
-    chosen, own = _wanted(minerals, named_set, library)
-    options = ClassificationOptions(own, tuple(ignored), tolerance=tolerance)
+    chosen, options = _asked(minerals, named_set, library, ignored, tolerance)
     listed = tuple(dict.fromkeys(name for each in methods for name in methods_of(each)))
     for each in methods:
         check_methods(each, chosen, options if each == "likelihood" else AS_USUAL)
@@ -608,28 +612,22 @@ def report(
     Raises
     ------
     InvalidInput
-        When a step cannot be read, or the map holds no counts.
+        When a step cannot be read, a mineral is not known, or the map holds no counts.
     FileError
         When a file cannot be written.
     """
+    from functools import partial
+
     from napari_xrf.io.atomic_write import together
+    from napari_xrf.learning.evaluation.method_choice import classify_by_choice
     from napari_xrf.minerals.report.files import write_survey
     from napari_xrf.minerals.report.survey import survey_map
 
-    check_options(map_minerals, options)
-
-    def classify(measured: CalibratedMap, progress: Progress) -> Classification:
-        return map_minerals(measured, minerals, progress=progress, **options)
-
-    steps = _steps_of(clean)
-    survey = survey_map(
-        _map_of(source, progress),
-        classify,
-        steps=steps,
-        phases=phases,
-        keep_reflections=bool(options.get("keep_reflections")),
-        progress=progress,
-    )
+    fitting = check_options(map_minerals, options)
+    classify = partial(classify_by_choice, fitting.pop("method", "likelihood"))
+    asked, steps = _asked(minerals, **fitting), _steps_of(clean)
+    measured = _map_of(source, progress)
+    survey = survey_map(measured, classify, *asked, steps=steps, phases=phases, progress=progress)
     named = None if minerals is None else [str(getattr(each, "name", each)) for each in minerals]
     told = {"minerals": named, "clean": ",".join(map(str, steps)), "phases": phases, **options}
     words = ", ".join(f"{name}={value!r}" for name, value in told.items())

@@ -48,7 +48,7 @@ def test_what_fails_is_told_and_the_rest_goes_on(rock, tmp_path):
     from napari_xrf.minerals.report.files import write_survey
     from napari_xrf.minerals.report.survey import survey_map
 
-    def fail(*_):
+    def fail(*_, **__):
         raise InvalidInput("none of the minerals would show in this map")
 
     survey = survey_map(nx.read(rock).load(), fail, phases=False)

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,11 @@ def write_whole_report(arguments: argparse.Namespace, console: Console) -> Answe
 
     survey = survey_map(
         known,
-        lambda measured, progress: classify_by_choice(
-            arguments.method,
-            measured,
-            chosen,
-            options,
-            memory_budget=memory_budget(arguments),
-            progress=progress,
-        ),
+        partial(classify_by_choice, arguments.method, memory_budget=memory_budget(arguments)),
+        chosen,
+        options,
         steps=steps,
         phases=not arguments.no_phases,
-        keep_reflections=options.keep_reflections,
         progress=console.progress,
     )
     files = write_survey(arguments.output, survey, console.command)

@@ -1,8 +1,8 @@
 """From a map of spectra to a map of minerals."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,18 @@ class ClassificationOptions:
         if self.tolerance is not None and not 0.01 <= self.tolerance <= 1:
             raise InvalidInput(f"the tolerance must be between 0.01 and 1, not {self.tolerance}")
 
+    @property
+    def of_the_map(self) -> "ClassificationOptions":
+        """Those options that every method takes: what is done to the map before."""
+        return ClassificationOptions(keep_reflections=self.keep_reflections)
+
+    def of_the_likelihood(self) -> Iterator[str]:
+        """Yield the names of the options that are set and that no other method takes."""
+        common = self.of_the_map
+        for each in fields(self):
+            if getattr(self, each.name) != getattr(common, each.name):
+                yield each.name
+
 
 AS_USUAL = ClassificationOptions()
 
@@ -113,10 +125,21 @@ class Classification:
 
     def abundances_of(self, label_map: LabelMap) -> Abundances | None:
         """Return the abundances, or None where a label map was cleaned up or edited: it has none."""
-        same = label_map.labels.shape == self.label_map.labels.shape and np.array_equal(
-            label_map.labels, self.label_map.labels
-        )
-        return self.abundances if same else None
+        return self.abundances if np.array_equal(label_map.labels, self.label_map.labels) else None
+
+
+class Classify(Protocol):
+    """What every method is called by, :func:`classify_minerals` and those that are chosen by name."""
+
+    def __call__(
+        self,
+        measured: Measured,
+        minerals: Sequence[Mineral] | None,
+        options: ClassificationOptions,
+        *,
+        progress: Progress,
+    ) -> Classification:
+        """Find the mineral of each pixel."""
 
 
 def classify_minerals(

@@ -71,14 +71,9 @@ def check_methods(text: str, minerals: Sequence[Mineral] | None, options: Classi
     for method in methods:
         several = len(methods) > 1 and method != LIKELIHOOD
         if text != BEST or not several:  # what the best of all cannot be is told in its notes
-            known = _of_the_map(options) if several else options
+            known = options.of_the_map if several else options
             check_method(method, None, known)
             check_method(method, _asked(method, minerals) if several else minerals, known)
-
-
-def _of_the_map(options: ClassificationOptions) -> ClassificationOptions:
-    """Return those options that networks take: what is done to the map before."""
-    return ClassificationOptions(keep_reflections=options.keep_reflections)
 
 
 def classify_by_choice(
@@ -130,7 +125,7 @@ def compare_methods(
     measured, minerals
         The map, and what to look for in it.
     options
-        Of the likelihood; networks take none.
+        Of the likelihood; networks take what is done to the map before.
     twins, side
         How many, and their pixels.
     seed
@@ -146,7 +141,7 @@ def compare_methods(
         library = library if more is None else merge_libraries(library, more)
 
     def ask(method: str, of: Measured) -> Classification:
-        own = options if method == LIKELIHOOD else _of_the_map(options)
+        own = options if method == LIKELIHOOD else options.of_the_map
         asked = _asked(method, minerals)
         return classify_by(method, of, asked, own, memory_budget=memory_budget, progress=progress)
 

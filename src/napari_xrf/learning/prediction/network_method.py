@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,15 +54,14 @@ def classify_by(
     ``method``: ``"likelihood"`` (:func:`~napari_xrf.minerals.classification.classify_minerals`), or a
     network: the name of a shipped model that names minerals, or a weights file. It looks for all its classes,
     or for those of them that hold one of ``minerals`` (a note names those that it lacks), and takes no
-    options but ``keep_reflections``.
+    options but :attr:`~napari_xrf.minerals.classification.ClassificationOptions.of_the_map`.
     ``memory_budget``: bytes, of which what a network says of its names takes a quarter at most; the rest lies
     on disk.
     """
     check_method(method, minerals, options)
     if method == LIKELIHOOD:
         return classify_minerals(measured, minerals, options, progress=progress)
-    keep = options.keep_reflections
-    return _classify_by_network(measured, minerals, method, keep, memory_budget, progress)
+    return _classify_by_network(method, measured, minerals, options, memory_budget, progress)
 
 
 def check_method(name: str, minerals: Sequence[Mineral] | None, options: ClassificationOptions) -> None:
@@ -82,12 +81,9 @@ def check_method(name: str, minerals: Sequence[Mineral] | None, options: Classif
         raise InvalidInput(f"there is no method {name!r}", remedy)
     wanted_classes(read_mineral_model(name), minerals)
     check_networks()
-    for entry in fields(ClassificationOptions):
-        if entry.name != "keep_reflections" and getattr(options, entry.name) != entry.default:
-            raise InvalidInput(
-                f"a network takes no {entry.name.replace('_', ' ')}",
-                "Leave it out, or use the method likelihood",
-            )
+    for option in options.of_the_likelihood():
+        remedy = "Leave it out, or use the method likelihood"
+        raise InvalidInput(f"a network takes no {option.replace('_', ' ')}", remedy)
 
 
 def read_mineral_model(model: str) -> ModelDescription:
@@ -105,10 +101,10 @@ def read_mineral_model(model: str) -> ModelDescription:
 
 
 def _classify_by_network(
+    model: str,
     measured: Measured,
     minerals: Sequence[Mineral] | None,
-    model: str,
-    keep_reflections: bool,
+    options: ClassificationOptions,
     memory_budget: int | None,
     progress: Progress,
 ) -> Classification:
@@ -122,7 +118,8 @@ def _classify_by_network(
     trained = load_model(model)
     unlearnt = _unlearnt(description, minerals)
     known = (*_members(description), *unlearnt)
-    search = search_minerals(measured, known, progress=progress, keep_reflections=keep_reflections)
+    keep = options.keep_reflections
+    search = search_minerals(measured, known, progress=progress, keep_reflections=keep)
     cube = search.measured.on_refined_axis
     unfit = () if cube.excitation.kind else unsuited_to(description, search.measured)  # else predict tells
     unfit = (*unfit, *_told_of_unlearnt(description, unlearnt))

@@ -14,11 +14,12 @@ from napari_xrf.maps.identification.judgement import FoundElement
 from napari_xrf.maps.pixels.element_mapping import map_elements
 from napari_xrf.maps.quantification.quantities import Quantities
 from napari_xrf.maps.quantification.weight_percent import quantify
-from napari_xrf.minerals.classification import Classification
+from napari_xrf.minerals.classification import AS_USUAL, Classification, ClassificationOptions, Classify
 from napari_xrf.minerals.labels.cleanup import CleanUpStep, clean_labels
 from napari_xrf.minerals.labels.modal_table import ModalRow, modal_table
 from napari_xrf.minerals.phases.discovery import Phases, find_phases
 from napari_xrf.minerals.report.bulk import BulkRow, bulk_composition
+from napari_xrf.reference.minerals import Mineral
 
 T = TypeVar("T")
 SURE = 0.95  # probability from which an element is no doubt
@@ -49,22 +50,24 @@ class Survey:
 
 def survey_map(
     measured: Measured,
-    classify: Callable[[CalibratedMap, Progress], Classification],
+    classify: Classify,
+    minerals: Sequence[Mineral] | None = None,
+    options: ClassificationOptions = AS_USUAL,
     *,
     steps: Sequence[CleanUpStep] = (),
     phases: bool = True,
-    keep_reflections: bool = False,
     progress: Progress = ignore_progress,
 ) -> Survey:
     """Do the whole job on a map; what fails is told, and the rest goes on.
 
-    ``classify``: names the mineral of each pixel of the calibrated map, by any method. ``steps``: of the
-    clean-up of its labels. ``phases``: whether to look for phases without a library too.
-    ``keep_reflections``: whether what single grains reflect stays in all but ``classify``. Raises
+    ``classify``: names the mineral of each pixel of the calibrated map, by any method; it is given
+    ``minerals`` and ``options``, which tell of all else, too, what is done to the map before. ``steps``: of
+    the clean-up of its labels. ``phases``: whether to look for phases without a library too. Raises
     InvalidInput when the map holds no counts.
     """
     whole = calibrate_map(measured, progress=progress).checked()
-    known, reflections = (whole, None) if keep_reflections else calibrated_without(whole, progress)
+    keep = options.keep_reflections
+    known, reflections = (whole, None) if keep else calibrated_without(whole, progress)
     failed: list[str] = []
 
     def tried(what: str, work: Callable[[], T]) -> T | None:
@@ -86,9 +89,8 @@ def survey_map(
     several = not known.cube.is_one_spectrum
     groups = None
     if phases and several:
-        keep = keep_reflections
         groups = tried("phases", lambda: find_phases(whole, keep_reflections=keep, progress=progress))
-    classification = tried("minerals", lambda: classify(whole, progress))
+    classification = tried("minerals", lambda: classify(whole, minerals, options, progress=progress))
     labels: LabelMap | None = None
     modes: tuple[ModalRow, ...] = ()
     bulk: tuple[BulkRow, ...] = ()

@@ -45,8 +45,8 @@ from napari_xrf.reference.minerals import Mineral, load_library, merge_libraries
 
 if TYPE_CHECKING:
     from napari_xrf.core.progress import Progress
-    from napari_xrf.maps.calibrated_map import CalibratedMap, Measured
-    from napari_xrf.minerals.classification import Classification, ClassificationOptions
+    from napari_xrf.maps.calibrated_map import Measured
+    from napari_xrf.minerals.classification import ClassificationOptions
 
 
 _AUTO = "All that the elements found allow"
@@ -230,7 +230,7 @@ class MineralsDock(Dock):
             )
 
     def _classify(self) -> None:
-        from napari_xrf.learning.evaluation.method_choice import check_methods
+        from napari_xrf.learning.evaluation.method_choice import check_methods, classify_by_choice
 
         cube = self.maps.cube()
         if cube is None:
@@ -245,7 +245,8 @@ class MineralsDock(Dock):
             recipe |= {"keep_reflections": True} if options.keep_reflections else {}
             check_methods(method, minerals, options)
             done = partial(self._show, self.maps.layer(), cube, self._call(minerals), recipe)
-            self.maps.run("Mapping minerals", _named, method, minerals, options, on_done=done)
+            work = partial(classify_by_choice, method)
+            self.maps.run("Mapping minerals", work, minerals, options, on_done=done)
 
     def _options(self, method: str) -> ClassificationOptions:
         """Return the options of a method: a network has no library, and ours need not be named."""
@@ -356,19 +357,6 @@ def _legend_name(row: ModalRow, layer: Any) -> str:
     return f"{row.name} ({undecided / row.pixels:.0%} undecided)" if undecided else row.name
 
 
-def _named(
-    measured: Measured,
-    method: str,
-    minerals: Sequence[Mineral] | None,
-    options: ClassificationOptions,
-    *,
-    progress: Progress,
-) -> Classification:
-    from napari_xrf.learning.evaluation.method_choice import classify_by_choice
-
-    return classify_by_choice(method, measured, minerals, options, progress=progress)
-
-
 def _survey_and_write(
     measured: Measured,
     folder: Path,
@@ -379,14 +367,12 @@ def _survey_and_write(
     progress: Progress,
 ) -> list[Path]:
     from napari_xrf.io.atomic_write import together
+    from napari_xrf.learning.evaluation.method_choice import classify_by_choice
     from napari_xrf.minerals.report.files import write_survey
     from napari_xrf.minerals.report.survey import survey_map
 
-    def classify(known: CalibratedMap, progress: Progress) -> Classification:
-        return _named(known, method, minerals, options, progress=progress)
-
-    keep = options.keep_reflections
-    survey = survey_map(measured, classify, keep_reflections=keep, progress=progress)
+    classify = partial(classify_by_choice, method)
+    survey = survey_map(measured, classify, minerals, options, progress=progress)
     named = (
         "all that the elements found allow" if minerals is None else ", ".join(each.name for each in minerals)
     )
