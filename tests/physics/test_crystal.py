@@ -93,6 +93,15 @@ def test_a_crystal_changes_the_coherent_scatter_alone():
     np.testing.assert_allclose(layered, found["polycrystal"].counts, rtol=1e-9, atol=1e-12 * layered.max())
 
 
+@pytest.mark.parametrize(
+    ("formula", "usual"), [("CaCO3", "oxide"), ("FeS2", "amorphous"), ("H2O", "amorphous")]
+)
+def test_what_nobody_says_of_the_structure_follows_from_the_elements(formula, usual):
+    material, instrument = Material.from_formula(formula, 2.0), load_instrument("m4")
+    found = [expect_spectrum(material, instrument, structure=structure).counts for structure in (None, usual)]
+    np.testing.assert_array_equal(*found)
+
+
 def test_what_cannot_be_is_refused():
     instrument = load_instrument("m4")
     with pytest.raises(InvalidInput, match="CaCO3"):

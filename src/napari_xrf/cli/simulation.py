@@ -24,7 +24,7 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     simulate.add_argument(
         "--structure",
         choices=STRUCTURES,
-        help="how its atoms scatter together (default amorphous: each for itself)",
+        help="how its atoms scatter together (default: of oxides as in their crystals, else each for itself)",
     )
     simulate.add_argument("--counts", metavar="N", type=float, help="total counts (default: per unit dose)")
     simulate.add_argument("-o", "--output", type=Path, required=True, help=".csv, .msa or .png")

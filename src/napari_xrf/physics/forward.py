@@ -74,9 +74,9 @@ def expect_spectrum(
 
     ``material``: one material, or layers from the surface down. ``instrument``: source, geometry, atmosphere,
     optic, detector and energy axis. ``thickness_um``: of a sample of one material, µm; infinitely thick
-    without it. ``structure``: of a sample of one material: ``"amorphous"`` as without it, ``"polycrystal"``
-    or ``"single-crystal"``, see :class:`~napari_xrf.physics.attenuation.Layer`. It changes the coherent
-    scatter alone.
+    without it. ``structure``: of a sample of one material, see
+    :class:`~napari_xrf.physics.attenuation.Layer`; without it as
+    :func:`~napari_xrf.physics.sample.usual_structure` has it. It changes the coherent scatter alone.
     """
     layers = sample_layers(material, thickness_um, structure)
     require_excitable(layers, instrument.source.highest_kev, instrument.detector)
@@ -117,9 +117,10 @@ def expect_spectra(
 ) -> NDArray[np.float64]:
     """Return the expected spectra, (N, E), of many samples, infinitely thick or layered.
 
-    The same as :func:`expect_spectrum` for each, but the detector folds all of them at once, and a sample of
-    which nothing can be excited gives a spectrum of scatter alone. Raises InvalidInput for a stack of layers
-    that cannot be; for a thin sample under an electron beam.
+    The same as :func:`expect_spectrum` for each, but the detector folds all of them at once, a sample of
+    which nothing can be excited gives a spectrum of scatter alone, and atoms of a material scatter one by
+    one: shipped networks learnt from such spectra. Raises InvalidInput for a stack of layers that cannot be;
+    for a thin sample under an electron beam.
     """
     expected = expect_samples(materials, instrument, order=order, progress=progress)
     return expected.lines + expected.rest
@@ -146,7 +147,8 @@ def expect_samples(
     """Return the expected spectra of many samples in parts; errors as :func:`expect_spectra`, their sum."""
     emissions = []
     for done, material in enumerate(materials):
-        emissions.append(_emit(sample_layers(material), instrument, order))
+        alone = "amorphous" if isinstance(material, Material) else None
+        emissions.append(_emit(sample_layers(material, structure=alone), instrument, order))
         progress(done + 1, len(materials), "expected spectra")
     if not emissions:
         nothing = np.zeros((0, instrument.energy.size))

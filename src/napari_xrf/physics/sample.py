@@ -1,15 +1,18 @@
 """Samples: one material or a stack of layers, thick or thin."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from napari_xrf.core.emission_lines import edge_energy, emission_lines
+from napari_xrf.core.emission_lines import atomic_number, edge_energy, emission_lines
 from napari_xrf.core.errors import InvalidInput
 from napari_xrf.physics.attenuation import LOWEST_KEV, Layer
 from napari_xrf.physics.detector.detector import Detector
 from napari_xrf.reference.materials import Material
 
 _SEEN = 1e-4  # detected part of the photons of a line that counts as visible
+# Weight fractions of oxygen, and of all that is heavier, from which a material scatters as oxides do: metals
+# and sulphides hold less of one, water and organic matter of the other.
+_OXYGEN, _HEAVIER = 0.05, 0.1
 
 
 def sample_layers(
@@ -22,11 +25,11 @@ def sample_layers(
 
     ``material``: one material, or layers; only the last may be infinitely thick. ``thickness_um``: thickness
     of a sample of one material; infinitely thick without it. ``structure``: of a sample of one material, see
-    :class:`Layer`; amorphous without it.
+    :class:`Layer`; without it that of :func:`usual_structure`.
     """
     if isinstance(material, Material):
         thickness = math.inf if thickness_um is None else thickness_um
-        return (Layer(material, thickness, "amorphous" if structure is None else structure),)
+        return (Layer(material, thickness, structure or usual_structure(material.mass_fractions)),)
     if thickness_um is not None:
         raise InvalidInput("layers have their own thickness", "Leave out the thickness of the sample")
     if structure is not None:
@@ -37,6 +40,17 @@ def sample_layers(
     if any(math.isinf(layer.thickness_um) for layer in layers[:-1]):
         raise InvalidInput("only the last layer of a sample can be infinitely thick")
     return layers
+
+
+def usual_structure(fractions: Mapping[str, float]) -> str:
+    """Return how the atoms of a sample are taken to scatter together where nobody says it.
+
+    Oxides as their crystals do on the average; of metals, sulphides and organic matter nothing is known, and
+    each atom scatters for itself. ``fractions``: element → weight fraction.
+    """
+    oxygen = fractions.get("O", 0.0)
+    heavier = sum(value for e, value in fractions.items() if atomic_number(e) > atomic_number("O"))
+    return "oxide" if oxygen > _OXYGEN and heavier > _HEAVIER else "amorphous"
 
 
 def sample_elements(layers: Sequence[Layer]) -> tuple[str, ...]:

@@ -64,23 +64,25 @@ class ScatterSource:
         return self._elements[symbol]
 
     def crystal(self, material: Material, structure: str) -> tuple[Floats, Floats]:
-        """Return a crystal's coherent scattering over that of single atoms, on the grid and at the lines."""
-        if (material, structure) not in self._crystals:
-            half = math.radians(self.angle_deg) / 2
-            sigma = math.radians(self.angular_spread_deg) / FWHM_PER_SIGMA
-            spread = max(0.5 * sigma / math.tan(half), _SHARPEST)
-            grid, lines = (
-                at / HC_KEV_ANGSTROM * math.sin(half) for at in (self.energies, self.line_energies)
-            )
-            factor: Callable[[Floats], Floats]
-            match structure:
-                case "oxide":
-                    factor = partial(_as_oxide, material)
-                case "polycrystal":
-                    factor = partial(powder_factor, material, spread=spread)
-                case _:
-                    factor = partial(diffuse_part, material)
-            self._crystals[material, structure] = factor(grid), factor(lines)
+        """Return a crystal's coherent scattering over that of single atoms, on the grid and at the lines.
+
+        Of a pure material it is kept; oxides, of any composition, are looked up in a table.
+        """
+        if (material, structure) in self._crystals:
+            return self._crystals[material, structure]
+        half = math.radians(self.angle_deg) / 2
+        grid, lines = (at / HC_KEV_ANGSTROM * math.sin(half) for at in (self.energies, self.line_energies))
+        factor: Callable[[Floats], Floats]
+        match structure:
+            case "oxide":
+                return _as_oxide(material, grid), _as_oxide(material, lines)
+            case "polycrystal":
+                sigma = math.radians(self.angular_spread_deg) / FWHM_PER_SIGMA
+                spread = max(0.5 * sigma / math.tan(half), _SHARPEST)
+                factor = partial(powder_factor, material, spread=spread)
+            case _:
+                factor = partial(diffuse_part, material)
+        self._crystals[material, structure] = factor(grid), factor(lines)
         return self._crystals[material, structure]
 
 

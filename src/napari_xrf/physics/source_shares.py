@@ -54,8 +54,9 @@ def share_source(
 ) -> SourceShares:
     """Return what the parts of a photon source around knots make of a sample.
 
-    ``layers``: the sample. ``knots_kev``: K rising energies, keV. ``together``: coherent scattering at
-    energies in keV over that of single atoms; of lines that have a Compton peak it is 1.
+    ``layers``: the sample, its atoms scattering one by one. ``knots_kev``: K rising energies, keV.
+    ``together``: coherent scattering at energies in keV over that of single atoms; of lines that have a
+    Compton peak it is 1.
     """
     light, angles = illuminate(instrument), (instrument.incidence_deg, instrument.takeoff_deg)
     whole = light.scatter_source

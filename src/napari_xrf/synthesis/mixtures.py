@@ -316,7 +316,7 @@ def _film_lines(element: str, instrument: Instrument) -> tuple[NDArray[np.float6
 
 @lru_cache(maxsize=_CACHED)
 def _substrate_shape(name: str, instrument: Instrument) -> NDArray[np.float64]:
-    spectrum = expect_spectrum(substrate_material(name), instrument).counts
+    spectrum = expect_spectrum(substrate_material(name), instrument, structure="amorphous").counts
     return spectrum / spectrum.sum()
 
 

@@ -18,7 +18,7 @@ from napari_xrf.maps.spectra.setting import Setting, channel_groups
 from napari_xrf.physics.crystal import oxide_factor
 from napari_xrf.physics.forward import expect_spectrum
 from napari_xrf.physics.instrument import Instrument, OpticTransmission
-from napari_xrf.physics.sample import sample_layers
+from napari_xrf.physics.sample import sample_layers, usual_structure
 from napari_xrf.physics.source_shares import share_source, shares_at
 from napari_xrf.reference.materials import Material
 
@@ -40,6 +40,7 @@ _HARD_KEV, _HARD_ERROR = 15.0, 0.2
 # 1/Å: up to 3, and how it falls above. Rh L of sulphur lies 0.5 below free atoms, of metals 1.6 to 1.9.
 _TRANSFERS = np.arange(1.0, 10.0)
 _TOGETHER = 0.25 * np.exp(-np.maximum(_TRANSFERS - 3.0, 0.0) / 1.4)
+_ANGLE_ERROR_DEG = 6.0  # of the angle that a Compton peak tells: nearer ones are the instrument's
 _ROBUST, _ROUNDS = 2.0, 12
 _LEAST_GROUPS, _LEAST_COUNTS = 12, 20.0
 
@@ -99,8 +100,12 @@ def fit_optic_to_scatter(
     knots = np.geomspace(_FROM_KEV, highest, max(4, round(math.log(highest / _FROM_KEV) / _KNOT_STEP) + 1))
     expected = expect_spectrum(material, replace(instrument, optic=bent or before))
     lines = scale * (expected.counts - expected.scatter)
-    condensed = _Condensed(fractions, part.setting.scatter_deg)
-    shared = share_source(sample_layers(material), instrument, tuple(knots), condensed.factor)
+    seen, stated = part.setting.scatter_deg, instrument.scatter_deg
+    turned = abs(seen - stated) > _ANGLE_ERROR_DEG
+    condensed = _Condensed(fractions, seen if turned else stated)
+    shared = share_source(
+        sample_layers(material, structure="amorphous"), instrument, tuple(knots), condensed.factor
+    )
     shares = scale * shared.scatter
     # Up to the source's end, however few counts: what excites K lines near it shows nowhere else.
     setting = replace(part.setting, high=min(highest, float(part.energy.energies[-1])))
@@ -169,7 +174,7 @@ class _Condensed:
 
     @property
     def _is_oxide(self) -> bool:
-        return self.fractions.get("O", 0.0) > 0
+        return usual_structure(self.fractions) == "oxide"
 
     def _of_oxides(self, energies_kev: Floats) -> tuple[Floats, Floats]:
         return oxide_factor(self.fractions, self._transfers(energies_kev))
