@@ -1,5 +1,6 @@
 """The docks in a real window: what a user does, and does wrong."""
 
+import re
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ from napari_xrf.plugin.forms.model_choice import shelf_of
 from napari_xrf.plugin.forms.parts import column
 from napari_xrf.plugin.forms.tables import Table
 from napari_xrf.plugin.jobs.job import Job, running_on
-from napari_xrf.plugin.layers.cubes import CUBE_KEY, FOUND_KEY, cube_from, cube_layers
+from napari_xrf.plugin.layers.cubes import CUBE_KEY, cube_from, cube_layers
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY
 from napari_xrf.plugin.layers.labels import CLASSIFICATION_KEY, label_layer
 from napari_xrf.plugin.layers.layer_data import with_keywords
@@ -271,12 +272,21 @@ def test_element_maps_become_layers(viewer, qtbot):
     iron = maps["Fe K"].data
     assert iron[:, :15].mean() > 5 * abs(iron[:, 15:].mean())
     # Of what was found, only the families that were seen: others are empty, or another element's.
+    widget.find.click()
+    finish(widget, qtbot, 120)
+    iron = next(item for item in widget.list.items() if item.text().startswith("Fe "))
+    assert re.fullmatch(r"Fe   K   [\d,]+ ± [\d,]+ counts   p [01]\.\d{3}", iron.text())
     before = len(viewer.layers)
-    widget.maps.layer().metadata[FOUND_KEY] = {"Fe": ("Fe K",)}
     widget.tick(["Fe"])
     widget.run.click()
     finish(widget, qtbot, 120)
     assert [layer.metadata[FAMILY_KEY] for layer in viewer.layers[before:]] == ["Fe K"]
+    # What was found without a tick is listed then, and in each dock that is opened later.
+    widget.list.clear()
+    widget.run.click()
+    finish(widget, qtbot, 120)
+    assert "Fe" in widget.elements()
+    assert dock(viewer, "Quantities").list.names() == widget.list.names()
     widget.grid.setChecked(True)
     assert viewer.canvas.grid.enabled
     assert not viewer.layers["two phases"].visible

@@ -126,6 +126,11 @@ class CalibratedMap:
         """What :func:`find_elements` finds, by rising atomic number."""
         return find_elements(self)
 
+    @property
+    def found(self) -> tuple[FoundElement, ...]:
+        """Elements that were found of it already, by rising atomic number; nothing is sought."""
+        return self._told.elements or ()
+
     @cached_property
     def blind_windows(self) -> tuple[str, ...]:
         """Which energies hold no counts though they hold many beside them, in a sentence, if any."""
@@ -169,7 +174,7 @@ class CalibratedMap:
         if not self._told.given:
             return calibrate_map(cube, progress=progress)
         known = replace(self, cube=cube, sum_spectrum=cube.sum_spectrum(progress).astype(np.float64))
-        return known.having(self._told.elements or ())
+        return known.having(self.found)
 
     def once(self, what: str, find: Callable[[], T]) -> T:
         """Return what was found of this map before, or find it now."""
@@ -180,7 +185,7 @@ class CalibratedMap:
 
     def __repr__(self) -> str:
         fwhm = 1000 * float(self.detector.fwhm(MN_KA_KEV))
-        found = [entry.element for entry in self._told.elements or ()]
+        found = [entry.element for entry in self.found]
         elements = f"; {', '.join(found)}" if found else ""
         return f"<CalibratedMap of {self.cube!r}; {self.energy}, {fwhm:.0f} eV at Mn Kα{elements}>"
 

@@ -1,6 +1,6 @@
 """The Element maps dock: find elements, choose some, map them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,10 +12,9 @@ from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_xrf.core.element_maps import ElementMaps
 from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.element_list import ElementList
 from napari_xrf.plugin.forms.map_choice import MapChoice, element_buttons
 from napari_xrf.plugin.forms.parts import button, row, tick_box
-from napari_xrf.plugin.forms.tick_list import TickBoxes
-from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.element_maps import FAMILY_KEY, element_map_layers
 from napari_xrf.plugin.layers.layer_data import add_in_turns
 from napari_xrf.plugin.layers.script import made_by
@@ -32,8 +31,8 @@ class ElementMapsDock(Dock):
         super().__init__(viewer)
         self._hidden: list[Any] = []
         self.maps = MapChoice(self)
-        self.list = TickBoxes("Ticked elements are mapped; with none ticked, those that are found")
-        self.elements = self.list.ticked
+        self.list = ElementList("Ticked elements are mapped; with none ticked, those that are found")
+        self.elements, self.tick = self.list.ticked, self.list.tick
         self.method = QComboBox()
         for text, name in _METHODS:
             self.method.addItem(text, name)
@@ -57,17 +56,9 @@ class ElementMapsDock(Dock):
         self.maps.chosen.connect(self._choose)
         self._choose(self.maps.layer())
 
-    def tick(self, elements: Collection[str]) -> None:
-        """Tick these elements or line families and no others; missing ones are added to the list."""
-        self.list.tick(elements)
-        for element in [each for each in elements if each not in self.list.names()]:
-            self.list.add(element, element, on=True)
-
     def _choose(self, layer: Any) -> None:
-        self.list.clear()
+        self.list.show_found(self.maps.found())
         self._set_enabled()
-        if layer is not None:
-            self.tick(layer.metadata.get(FOUND_KEY, ()))
 
     def _set_enabled(self) -> None:
         cube = self.maps.cube()
@@ -76,12 +67,7 @@ class ElementMapsDock(Dock):
             widget.setEnabled(self.job_bar.job is None and self.maps.layer() is not None)
 
     def _show_found(self, found: Sequence[Any]) -> None:
-        self.list.clear()
-        for entry in found:
-            lines = ", ".join(family.split()[-1] for family in entry.families)
-            where = f", in {entry.pixels} pixels" if getattr(entry, "pixels", 0) else ""
-            counts = f"{entry.net_counts:,.0f} ± {entry.standard_error:,.0f} counts"
-            self.list.add(entry.element, f"{entry.element}   {lines}   {counts}{where}", on=True)
+        self.list.show_found(found)
         if not found:
             self.warn("No element stands out of this map: choose some from the table")
 
@@ -92,7 +78,7 @@ class ElementMapsDock(Dock):
         per_second = self.per_second.isEnabled() and self.per_second.isChecked()
         times = cube.live_time if cube is not None and per_second else None
         # Of what was found, the families that were seen: others are empty, or another element's.
-        seen = layer.metadata.get(FOUND_KEY, {})
+        seen = {entry.element: entry.families for entry in self.maps.found()}
         ticked = [family for each in self.elements() for family in seen.get(each, (each,))]
         elements, method = ticked or None, self.method.currentData()
         call = f"nx.map_elements({{0}}, {elements!r}, method={method!r})"
@@ -117,6 +103,8 @@ class ElementMapsDock(Dock):
             maps = maps.per_second(times)
         shown = element_map_layers(maps, by_strength=True)
         layers = made_by(shown, "maps", call, layer, recipe={"maps": recipe})
+        if self.maps.layer() is layer and not self.list.count():
+            self.list.show_found(self.maps.found())
         add_in_turns(self.viewer, layers, self.while_open(partial(self._tell_maps, maps)), over=layer)
 
     def _tell_maps(self, maps: ElementMaps, added: list[Any]) -> None:

@@ -1,7 +1,7 @@
 """The Quantities dock: weight percent of a map, of regions or classes of it, and of every pixel."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -23,14 +23,13 @@ from napari_xrf.maps.quantification.table import is_unknown
 from napari_xrf.physics.instrument import instrument_names, load_instrument
 from napari_xrf.physics.instrument_file import write_instrument
 from napari_xrf.plugin.docks.dock import Dock
+from napari_xrf.plugin.forms.element_list import ElementList
 from napari_xrf.plugin.forms.layer_choice import LabelsChoice
 from napari_xrf.plugin.forms.map_choice import MapChoice, element_buttons
 from napari_xrf.plugin.forms.parameter_form import ParameterForm, Section
 from napari_xrf.plugin.forms.parts import button, expanding, row, tick_box
 from napari_xrf.plugin.forms.synthesis_choices import FileChoice
 from napari_xrf.plugin.forms.tables import Table
-from napari_xrf.plugin.forms.tick_list import TickBoxes
-from napari_xrf.plugin.layers.cubes import FOUND_KEY
 from napari_xrf.plugin.layers.element_maps import element_map_layers
 from napari_xrf.plugin.layers.layer_data import add_layers
 from napari_xrf.plugin.layers.region_spectra import RegionSpectra
@@ -72,10 +71,11 @@ class QuantitiesDock(Dock):
 
     def _make_controls(self) -> None:
         self.maps = MapChoice(self)
-        self.list = TickBoxes("Ticked elements are quantified; with none ticked, those that are found")
+        self.list = ElementList("Ticked elements are quantified; with none ticked, those that are found")
+        self.tick = self.list.tick
         self.list.setMinimumHeight(70)
         self.find, self.from_file, self.periodic = element_buttons(
-            self.maps, "Find elements", self._show_found, self.tick, self.list.ticked
+            self.maps, "Find elements", self.list.show_found, self.tick, self.list.ticked
         )
         self.where = QComboBox()
         self.where.addItems([_WHOLE, REGIONS, CLASSES])
@@ -133,12 +133,6 @@ class QuantitiesDock(Dock):
         """What was last found of the chosen map; it is kept with its layer."""
         return quantities_of(self.maps.layer())
 
-    def tick(self, elements: Collection[str]) -> None:
-        """Quantify these elements; missing ones are added to the list."""
-        self.list.tick(elements)
-        for element in [each for each in elements if each not in self.list.names()]:
-            self.list.add(element, element, on=True)
-
     def use_standards(self, standards: Sequence[tuple[Path, Path]]) -> None:
         """Take the factors of these spectra with their tables (element, weight_percent)."""
         self._standards = list(standards)
@@ -147,16 +141,9 @@ class QuantitiesDock(Dock):
         self._set_enabled()
 
     def _choose(self, layer: Any) -> None:
-        self.list.clear()
-        if layer is not None:
-            self.tick(layer.metadata.get(FOUND_KEY, ()))
+        self.list.show_found(self.maps.found())
         self._show_table()
         self._set_enabled()
-
-    def _show_found(self, found: Sequence[Any]) -> None:
-        self.list.clear()
-        for entry in found:
-            self.list.add(entry.element, f"{entry.element}   {entry.net_counts:,.0f} counts", on=True)
 
     def _set_enabled(self) -> None:
         idle, chosen = self.job_bar.job is None, self.maps.layer() is not None
@@ -258,6 +245,8 @@ class QuantitiesDock(Dock):
     def _show(self, layer: Any, regions: Masks, step: Step | None, report: QuantityReport) -> None:
         keep_quantities(layer, report, regions)
         keep_result(layer, step)
+        if self.maps.layer() is layer and not self.list.count():
+            self.list.show_found(self.maps.found())
         self._show_table()
         if report.maps is not None:
             maps = step_from("maps", "{0}.maps", step)

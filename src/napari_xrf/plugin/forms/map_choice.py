@@ -10,7 +10,7 @@ from napari_xrf.plugin.docks.dock import Dock
 from napari_xrf.plugin.forms.dialogs import ask_elements
 from napari_xrf.plugin.forms.layer_choice import LayerChoice
 from napari_xrf.plugin.forms.parts import button
-from napari_xrf.plugin.layers.cubes import FOUND_KEY, cube_from, holds_cube
+from napari_xrf.plugin.layers.cubes import cube_from, holds_cube
 from napari_xrf.plugin.layers.regions import add_region_layer
 from napari_xrf.plugin.notices import errors_told
 
@@ -49,14 +49,20 @@ class MapChoice(LayerChoice):
             self._worked_on = None
             self._dock.job_bar.cancel()
 
+    def found(self) -> tuple[Any, ...]:
+        """Return the elements that any dock has found of the map already."""
+        from napari_xrf.plugin.layers.calibration import found_elements
+
+        cube = self.cube()
+        return () if cube is None else found_elements(self.layer(), cube)
+
     def find_elements(self, show: Callable[[Any], object]) -> None:
-        """Find the elements of the map, keep them with its layer and show them, if it is chosen still."""
+        """Find the elements of the map and show them, if it is chosen still."""
         from napari_xrf.maps.calibrated_map import find_elements
 
         layer = self.layer()
 
         def done(found: Any) -> None:
-            layer.metadata[FOUND_KEY] = {entry.element: entry.families for entry in found}
             if self.layer() is layer:
                 show(found)
 

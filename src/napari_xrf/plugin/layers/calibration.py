@@ -6,6 +6,7 @@ from typing import Any
 from napari_xrf.core.progress import Progress
 from napari_xrf.core.spectral_cube import SpectralCube
 from napari_xrf.maps.calibrated_map import CalibratedMap, Measured, calibrate_map
+from napari_xrf.maps.identification.judgement import FoundElement
 from napari_xrf.plugin.notices import warn
 
 _KEY = "xrf_calibrated_map"
@@ -15,6 +16,12 @@ def kept_map(layer: Any, cube: SpectralCube) -> Measured:
     """Return the calibrated map of a layer's cube where it was made already, else the cube."""
     kept = layer.metadata.get(_KEY)
     return kept if isinstance(kept, CalibratedMap) and kept.cube is cube else cube
+
+
+def found_elements(layer: Any, cube: SpectralCube) -> tuple[FoundElement, ...]:
+    """Return the elements that were found of a layer's cube already; nothing is sought."""
+    kept = kept_map(layer, cube)
+    return kept.found if isinstance(kept, CalibratedMap) else ()
 
 
 def calibrate_layer(layer: Any, cube: SpectralCube, *, progress: Progress) -> CalibratedMap:

@@ -28,7 +28,6 @@ CUBE_KEY = "xrf_cube"
 CHANGED_KEY = "xrf_changed"  # its data are no longer those of its file
 TRUTH_KEY = "xrf_truth"  # what is known of a synthetic map, for its file
 PEAK_KEY = "xrf_peak"  # the channel that a map is first seen at
-FOUND_KEY = "xrf_found_elements"  # symbol → line families seen
 
 _ENERGY_FIRST, _ENERGY_LAST = (2, 0, 1), (1, 2, 0)  # the axes of the other order
 HALF_WINDOW_KEV = 0.08  # to each side of the slider: a peak's width, where a single channel is noise
