@@ -366,3 +366,16 @@ def test_a_gas_detector_keeps_its_axis_and_names_are_told_to_be_unsure(gain):
     named = find_elements(found)
     assert all(one.probability <= 0.5 for one in named)
     assert gain or {one.element for one in named} == {"Ca", "Fe", "Cu", "Zn", "Pb"}
+
+
+@pytest.mark.parametrize("seed", [7, 20, 22])
+def test_peaks_that_stand_on_lines_keep_the_axis_though_their_shapes_fit_none(seed):
+    # As scripts make spectra: one width at all energies, and no Kβ but that of iron.
+    generator, axis = np.random.default_rng(seed), EnergyAxis(-0.2, 41.16 / 4096, 4096)
+    lines = np.array([1.74, 3.69, 6.404, 7.058, 8.046])
+    peaks = np.exp(-(((axis.energies - lines[:, None]) / 0.09) ** 2))
+    shape = (generator.random(5) * [120, 300, 400, 60, 100]) @ peaks
+    counts = 10 ** generator.uniform(5, 9.3)
+    shape += generator.choice([0.03, 0.3, 3.0])
+    found = calibrated(generator.poisson(counts * shape / shape.sum()), axis, Excitation())
+    assert all(abs(shift_ev(found, axis, energy)) < 40 for energy in lines)

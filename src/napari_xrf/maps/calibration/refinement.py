@@ -29,6 +29,7 @@ from napari_xrf.maps.calibration.axis_search import (
     OFFSET_KEV,
     USUAL_SHIFT_KEV,
     Axis,
+    is_near,
     likely_axes,
     scored_axes,
 )
@@ -136,14 +137,15 @@ def _calibrated(
         axis = "energy axis that you stated" if stated else "file's energy axis"
         message = f"unsure: at {fwhm:.0f} eV (Mn Kα) neighbours' lines are one peak; the {axis} is kept"
         return unchanged(setting, message, doubtful=True, remedy=_WIDE_REMEDY), None
+    in_place = is_near(counts, setting, peaks, elements)
     fine, explained, rivals, outdone = _likeliest(
-        counts, setting, excitation, peaks, elements, stated or len(peaks) == 1, progress
+        counts, setting, excitation, peaks, elements, stated or len(peaks) == 1, in_place, progress
     )
     fine, explained = _completed(counts, fine, explained, elements, progress)
     anchored = fine.anode == USUAL_ANODE and not lacks_soft_lines(fine, explained)
     if fine.kind in (None, "tube") and excitation.anode is None and not stated and not anchored:
         fine, explained, equal = _beside_neighbours(
-            counts, setting, excitation, peaks, (fine, explained), elements, progress
+            counts, setting, excitation, peaks, (fine, explained), elements, in_place, progress
         )
         rivals |= equal
     thorough = None
@@ -207,18 +209,22 @@ def _likeliest(
     peaks: tuple[Peak, ...],
     elements: tuple[str, ...],
     near_only: bool,
+    in_place: bool,
     progress: Progress,
 ) -> tuple[Setting, Explanation, bool, bool]:
     """Refine from the likeliest axes.
 
+    ``near_only``: whether none further off is sought. ``in_place``: whether none further off is right.
     Returns the best result, whether another is nearly as good, and whether one explains many more peaks.
     """
     tried: list[tuple[Axis, Setting, Explanation]] = []
     for rarest in (False, True):  # the main element may be one of the rarest, where no other explains much
         for start in likely_axes(counts, setting, peaks, elements, rarest=rarest, near_only=near_only):
+            if in_place and _is_far(start):
+                continue
             # A far axis does not stand before one near the file's was looked at.
-            near = any(not _is_far(axis) for axis, _, _ in tried)
-            found = near and min(explained.best.misfit for _, _, explained in tried) < _POOR
+            looked = any(not _is_far(axis) for axis, _, _ in tried)
+            found = looked and min(explained.best.misfit for _, _, explained in tried) < _POOR
             if found and start.score < max(axis.score for axis, _, _ in tried) - _CLEAR:
                 continue
             if all(start.apart(axis, _RIVAL_KEV) for axis, _, _ in tried) or not rarest:
@@ -248,6 +254,7 @@ def _beside_neighbours(
     peaks: tuple[Peak, ...],
     found: tuple[Setting, Explanation],
     elements: tuple[str, ...],
+    in_place: bool,
     progress: Progress,
 ) -> tuple[Setting, Explanation, bool]:
     """Return the better of what was found and what neighbours of its elements tell, and whether both may be.
@@ -268,6 +275,8 @@ def _beside_neighbours(
     now, *others = scored_axes(counts, setting, peaks, axes, elements)
     tried = [(now, fine, explained)]
     for start in others:
+        if in_place and _is_far(start):
+            continue
         if start.score > now.score - _NEIGHBOURS_WORSE and start.apart(now, _RIVAL_KEV):
             trial = _from_start(counts, setting, excitation, start, elements, progress)
             tried.append((start, *_completed(counts, *trial, elements, progress)))
