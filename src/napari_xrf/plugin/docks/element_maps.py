@@ -108,9 +108,10 @@ class ElementMapsDock(Dock):
         add_in_turns(self.viewer, layers, self.while_open(partial(self._tell_maps, maps)), over=layer)
 
     def _tell_maps(self, maps: ElementMaps, added: list[Any]) -> None:
+        shown = "all are shown" if self.grid.isChecked() else f"{added[-1].name} is shown"
         if self.grid.isChecked():
             self._arrange()
-        told = f"{len(maps)} element maps of {maps.source or 'the map'}; {added[-1].name} is shown"
+        told = f"{len(maps)} element maps of {maps.source or 'the map'}; {shown}"
         beside = f"; fitted beside them, since it shows: {', '.join(maps.beside)}" if maps.beside else ""
         self.tell(told + beside)
 
