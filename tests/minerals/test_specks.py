@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -93,7 +95,8 @@ class _Named(_Namer):
 
     purified_has_names = True
 
-    def _with_specks(self, ends, places, progress, *, purified=False):
+    def _with_specks(self, ends, places, progress, *, mixed=False):
+        purified = bool(np.isnan(ends[0].variation))
         known = purified == self.purified_has_names
         name = EndName((0,), 0.9, 1.0, 0, -1, 0.0, 0) if known else EndName((), 1.0, 1.0, -1, 0, 0.0)
         return _NamedEnds(tuple(ends), (name,) * len(ends), None, places)
@@ -115,3 +118,42 @@ def test_ends_of_fine_grains_are_purified_unless_only_ends_as_they_are_have_name
     assert purer.undecided == plain.undecided == 0
     assert not plain.ends[0].explained
     assert "100% of the pixels would have no name" in plain.notes[-1]
+
+
+class _AsExpected:
+    """A sensitivity that changes nothing."""
+
+    @staticmethod
+    def adjust(expected):
+        return expected
+
+
+class _AllNamed(_Namer):
+    def name(self, ends, places):
+        return _NamedEnds(tuple(ends), (EndName((0,), 0.9, 1.0, 0, -1, 0.0, 0),) * len(ends), None, places)
+
+
+def test_specks_are_looked_for_where_ends_are_purified_too(monkeypatch):
+    """More counts made ends uneven beyond chance: purified, pyromorphite and jordanite were lead ores."""
+    generator = np.random.default_rng(4)
+    zones = generator.integers(0, 3, (18, 18)).repeat(2, axis=0).repeat(2, axis=1)
+    areas = np.stack([(zones == each).astype(float) for each in range(3)], axis=-1)
+    areas = np.dstack([areas, np.zeros(zones.shape)])
+    areas[16:19, 16:19] = (0, 0, 0, 1)
+    areas = gaussian_filter(areas, (0.9, 0.9, 0))
+    stranger = SHAPES[0] + 0.5 * SHAPES[0].sum() * FAMILIES.shapes[0]
+    binned = binned_map(generator.poisson(100 * areas @ np.array([*SHAPES, stranger])))
+    winner = areas[..., :3].argmax(axis=2).astype(np.int16)
+    winner[areas[..., 3] > 0.3] = 0
+
+    def lines(spectra, expected):
+        return np.zeros((len(spectra), 2)), np.full((len(spectra), 2), 50.0)
+
+    monkeypatch.setattr("napari_xrf.minerals.mineral_phases.lines_of_ends", lines)
+    known = SimpleNamespace(families=FAMILIES)
+    found = _AllNamed(binned, known, None, _AsExpected()).name_grains(winner, ignore_progress)
+    assert found.ends[0].explained
+    shown = [place for place, end in enumerate(found.ends) if end.shows == {"As"}]
+    held = areas[..., 3]
+    assert (held[np.isin(found.places, shown)] > 0.2).all()
+    assert np.isin(found.places, shown)[held > 0.7].all()

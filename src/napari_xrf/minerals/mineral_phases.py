@@ -291,7 +291,7 @@ class _Namer:
         if may_be_mixtures(ends, places, winner):
             parted, lying, coarse, note = purify_ends(self.binned, ends, places, progress)
             purer = replace(
-                self._with_specks(parted, lying, progress, purified=True), coarse=coarse, notes=(note,)
+                self._with_specks(parted, lying, progress, mixed=coarse < 1), coarse=coarse, notes=(note,)
             )
             if purer.undecided < _UNDECIDED:
                 return purer
@@ -308,11 +308,12 @@ class _Namer:
         return replace(found, notes=(*notes, note))
 
     def _with_specks(
-        self, ends: Sequence[End], places: NDArray[np.int16], progress: Progress, *, purified: bool = False
+        self, ends: Sequence[End], places: NDArray[np.int16], progress: Progress, *, mixed: bool = False
     ) -> _NamedEnds:
+        """Return what ends are, and specks beside them unless ends are mixtures still."""
         known = self.sensitivity.adjust(self.whole)
         lines = lines_of_ends([end.counts for end in ends], known)
-        if purified:
+        if mixed:
             return self.name(ends_that_show(self.binned, ends, places, known.families, lines), places)
         return self.name(*with_specks(self.binned, ends, places, known.families, lines, progress))
 

@@ -124,7 +124,7 @@ def ends_that_show(
 ) -> tuple[End, ...]:
     """Return ends with the elements that they surely show and larger ones lack, as of :func:`with_specks`.
 
-    Where ends were purified they are known too little for what a few pixels show beyond them.
+    Where purer ends are mixtures still, what a few pixels show beyond them is one of their parts.
     """
     return tuple(_Search(binned, tuple(ends), places, families, *lines).ends_that_show())
 
